@@ -1,0 +1,45 @@
+"""Gradients for every array library.
+
+A differentiation core that knows graphs and the chain rule but no numerics, a table of
+operations that emit calls against an Array-API namespace, and numerical libraries that
+plug in behind it. This package is the front door: it brings the operations up.
+
+>>> import autograd_core as ag
+>>> xp = ag.ops
+>>> print(ag.grad(lambda x: xp.sin(x) * x)(0.0))
+0.0
+"""
+
+import autograd_backends as _backends  # noqa: F401 (declares the libraries)
+import autograd_ops as ops
+from autograd_core import pytree
+from autograd_core.backend import (
+    Backend,
+    backends,
+    get_backend,
+    register_backend,
+    set_backend,
+    use_backend,
+)
+from autograd_core.forward import jvp
+from autograd_core.reverse import grad, stop_gradient, value_and_grad, vjp
+from autograd_core.tensor import Tensor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Backend",
+    "Tensor",
+    "backends",
+    "get_backend",
+    "grad",
+    "jvp",
+    "ops",
+    "pytree",
+    "register_backend",
+    "set_backend",
+    "stop_gradient",
+    "use_backend",
+    "value_and_grad",
+    "vjp",
+]

@@ -1,0 +1,432 @@
+"""Numerical libraries behind one small interface, chosen at run time.
+
+A backend is the Array-API namespace of a library plus the few things that the
+standard does not give: how to recognise the library's arrays, the transposes of
+indexing, and a way to notice that memory was written to. This module knows no
+library; the backends are declared in ``autograd_backends`` or in a third party's
+package (entry-point group ``autograd_core.backends``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from autograd_core.errors import describe, dtype_name, error
+
+ENTRY_POINTS = "autograd_core.backends"
+ENVIRONMENT_VARIABLE = "AUTOGRAD_BACKEND"
+
+implementations: dict[str, Callable[..., Any]] = {}
+"""Operations that no library has: ``name -> function(xp, *arguments)``."""
+
+
+class Backend:
+    """A numerical library: its namespace, and what the standard does not give.
+
+    Every function of the library's Array-API namespace is an attribute of the
+    backend. A subclass names a library and overrides the primitives for which the
+    library has something better; the ones written here are portable.
+
+    Parameters
+    ----------
+    namespace
+        A namespace that complies with the Array API standard. A subclass imports its
+        own in `load`.
+    """
+
+    name: ClassVar[str] = ""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Top-level packages in which the types of the library's arrays are defined."""
+    distribution: ClassVar[str] = ""
+    requirement: ClassVar[str] = ""
+    """What to give to ``pip install``."""
+    capabilities: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, namespace: Any = None) -> None:
+        self.namespace = self.load() if namespace is None else namespace
+        self._floating: dict[Any, bool] = {}
+
+    def load(self) -> Any:
+        """Import the library and return its Array-API namespace."""
+        raise TypeError(f"{type(self).__name__}: give a namespace")
+
+    def __getattr__(self, name: str) -> Any:
+        """Look a function of the namespace up, and remember it."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            value = getattr(self.namespace, name)
+        except AttributeError:
+            if name not in implementations:
+                raise AttributeError(
+                    f"{self}: the library has no {name!r}", name=name, obj=self
+                ) from None
+            value = partial(implementations[name], self)
+        setattr(self, name, value)
+        return value
+
+    def __repr__(self) -> str:
+        return self.name or getattr(self.namespace, "__name__", repr(self.namespace))
+
+    def is_floating(self, dtype: Any) -> bool:
+        """Say whether a dtype is real floating-point: what can be differentiated."""
+        known = self._floating.get(dtype)
+        if known is None:
+            known = bool(self.namespace.isdtype(dtype, "real floating"))
+            self._floating[dtype] = known
+        return known
+
+    def dtype(self, dtype: Any) -> Any:
+        """Return the library's own dtype for a name or another library's dtype."""
+        name = dtype if isinstance(dtype, str) else dtype_name(dtype)
+        return getattr(self.namespace, name, dtype)
+
+    # What the standard does not give. `getitem` and its two transposes, one for keys
+    # of slices and integers and one for everything that can name an element twice.
+
+    def getitem(self, x: Any, /, *, key: Any) -> Any:
+        """Return ``x[key]``."""
+        return x[key]
+
+    def pad_index(self, x: Any, /, *, key: Any, shape: tuple[int, ...]) -> Any:
+        """Return zeros of a shape with ``x`` at a key: the transpose of ``x[key]``."""
+        result = self.zeros(shape, dtype=x.dtype, device=self.device_of(x))
+        result[key] = x
+        return result
+
+    def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:
+        """Return ``size`` zeros to which each ``x[k]`` was added at ``positions[k]``.
+
+        The portable form, for libraries without a scatter: the updates are ordered by
+        position and summed segment by segment in a logarithmic number of steps, so
+        that the rounding is that of a pairwise sum and a nan stays in its segment.
+        """
+        order = self.argsort(positions, stable=True)
+        positions, total = self.take(positions, order), self.take(x, order)
+        length, step = int(x.shape[0]), 1
+        while step < length:
+            same = positions[step:] == positions[:-step]
+            moved = self.where(same, total[:-step], self.zeros_like(total[step:]))
+            total = self.concat([total[:step], total[step:] + moved])
+            step *= 2
+        slots = self.arange(size, dtype=positions.dtype, device=self.device_of(x))
+        if length == 0:
+            return self.zeros((size,), dtype=x.dtype, device=self.device_of(x))
+        last = self.searchsorted(positions, slots, side="right") - 1
+        last = self.clip(last, 0, length - 1)
+        found = self.take(positions, last) == slots
+        summed = self.take(total, last)
+        return self.where(found, summed, self.zeros_like(summed))
+
+    def device_of(self, x: Any) -> Any:
+        """Return the device on which an array lies."""
+        return x.device
+
+    # Memory that the user owns and may write to between forward and backward.
+
+    def snapshot(self, x: Any) -> tuple[Any, Callable[[], bool] | None]:
+        """Return an array to keep, and a check that it still holds what it held.
+
+        Where the kept array cannot change (it is a copy, or immutable), the check is
+        None.
+        """
+        return self.asarray(x, copy=True), None
+
+    def copy_of_small(self, x: Any) -> Any:
+        """Return an array that cannot change with ``x``, or None if ``x`` is large."""
+        return None
+
+    def unshared(self, x: Any) -> Any:
+        """Return ``x`` as an array that nobody else holds, to hand to the user."""
+        return self.asarray(x, copy=True)
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished: for timing."""
+
+
+# ------------------------------------------------------------------ what is known
+
+known: dict[str, type[Backend]] = {}
+_instances: dict[str, Backend] = {}
+_by_namespace: dict[int, Backend] = {}
+_by_type: dict[type, Backend] = {}
+_lock = threading.RLock()
+
+
+def register_backend(backend: type[Backend]) -> type[Backend]:
+    """Make a backend known by its name; usable as a class decorator.
+
+    Raises
+    ------
+    ValueError
+        If the class has no name or no packages.
+    """
+    if not (backend.name and backend.packages):
+        raise error(
+            ValueError,
+            "register_backend",
+            "a backend has a name and the packages that define its arrays",
+            f"{backend.__name__}(name={backend.name!r}, packages={backend.packages!r})",
+            "Set both as class attributes.",
+        )
+    known[backend.name] = backend
+    return backend
+
+
+def _load_entry_points() -> None:
+    """Register the backends of other installed packages."""
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if entry.name not in known:
+            register_backend(entry.load())
+
+
+def _class_named(name: str) -> type[Backend]:
+    if name not in known:
+        _load_entry_points()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+        raise error(
+            ValueError,
+            "set_backend",
+            f"no backend has this name; known are {', '.join(sorted(known))}",
+            repr(name),
+            f"{hint}Or give a namespace that complies with the Array API.",
+        )
+    return known[name]
+
+
+def backend(name_or_namespace: Any) -> Backend:
+    """Return the backend of a name or of an Array-API namespace, importing it.
+
+    Raises
+    ------
+    ValueError
+        If no backend has the name.
+    ImportError
+        If the library is not installed; the message says how to install it.
+    TypeError
+        If the object is neither a name nor a namespace of the standard.
+    """
+    if isinstance(name_or_namespace, Backend):
+        return name_or_namespace
+    if not isinstance(name_or_namespace, str):
+        return _backend_of_namespace(name_or_namespace)
+    cls = _class_named(name_or_namespace)
+    with _lock:
+        if cls.name not in _instances:
+            try:
+                _instances[cls.name] = cls()
+            except ImportError as cause:
+                raise error(
+                    ImportError,
+                    "set_backend",
+                    f"backend {cls.name!r} needs a library that is not installed",
+                    str(cause),
+                    f"Install it: pip install {cls.requirement}",
+                ) from cause
+        return _instances[cls.name]
+
+
+def _backend_of_namespace(namespace: Any) -> Backend:
+    name = getattr(namespace, "__name__", "").removeprefix("array_api_compat.")
+    for cls in known.values():
+        if name.partition(".")[0] in cls.packages:
+            return backend(cls.name)
+    if not (hasattr(namespace, "asarray") and hasattr(namespace, "isdtype")):
+        raise error(
+            TypeError,
+            "set_backend",
+            "takes a backend's name or a namespace that complies with the Array API",
+            describe(namespace),
+            "Give a name from autograd_core.backends() or a module such as "
+            "array_api_strict.",
+        )
+    with _lock:
+        if id(namespace) not in _by_namespace:
+            _by_namespace[id(namespace)] = Backend(namespace)
+        return _by_namespace[id(namespace)]
+
+
+# ------------------------------------------------------------------ whose array is it
+
+_NOT_ARRAYS = {bool, int, float, complex, str, tuple, list, slice, type(None), type(...)}
+
+def backend_of(x: Any) -> Backend:
+    """Return the backend of an array, whatever the default is.
+
+    Raises
+    ------
+    TypeError
+        If the value is not an array of a known library or of the standard.
+    """
+    try:
+        return _by_type[type(x)]
+    except KeyError:
+        return _recognise(x)
+
+
+def is_array(x: Any) -> bool:
+    """Say whether a value is an array of some library."""
+    if type(x) in _by_type:
+        return True
+    if type(x) in _NOT_ARRAYS:
+        return False
+    return hasattr(x, "dtype") and hasattr(x, "shape") and _owner(type(x)) is not None
+
+
+def _owner(array_type: type) -> str | None:
+    """Return the name of the backend whose packages define a type or its bases."""
+    for base in array_type.__mro__:
+        package = base.__module__.partition(".")[0]
+        for cls in known.values():
+            if package in cls.packages:
+                return cls.name
+    return "" if hasattr(array_type, "__array_namespace__") else None
+
+
+def _recognise(x: Any) -> Backend:
+    name = _owner(type(x)) if hasattr(x, "dtype") and hasattr(x, "shape") else None
+    if name is None:
+        raise error(
+            TypeError,
+            "array",
+            "is not an array of a library that complies with the Array API",
+            describe(x),
+            "Convert it with autograd_core.ops.asarray.",
+        )
+    found = backend(name) if name else _backend_of_namespace(x.__array_namespace__())
+    _by_type[type(x)] = found
+    return found
+
+
+# ------------------------------------------------------------------ the default
+
+_default: Backend | None = None
+_override: ContextVar[Backend | None] = ContextVar("autograd_backend", default=None)
+
+
+def set_backend(name_or_namespace: Any) -> None:
+    """Choose the library in which arrays are created from now on, in all threads.
+
+    Arrays that already exist keep their library: differentiating a function of
+    PyTorch arrays gives PyTorch arrays whatever the default is.
+
+    Parameters
+    ----------
+    name_or_namespace
+        The name of a backend (`backends` lists them), or any namespace object that
+        complies with the Array API standard.
+
+    Raises
+    ------
+    ValueError, ImportError, TypeError
+        As `backend` does; the default stays what it was.
+
+    Examples
+    --------
+    >>> set_backend("numpy")
+    >>> get_backend()
+    numpy
+    """
+    global _default
+    _default = backend(name_or_namespace)
+
+
+def get_backend() -> Backend:
+    """Return the backend in which arrays are created.
+
+    The innermost `use_backend` of this thread or task, else what `set_backend` chose,
+    else the environment variable ``AUTOGRAD_BACKEND``, else NumPy.
+    """
+    chosen = _override.get() or _default
+    if chosen is None:
+        set_backend(os.environ.get(ENVIRONMENT_VARIABLE) or "numpy")
+        return get_backend()
+    return chosen
+
+
+@contextmanager
+def use_backend(name_or_namespace: Any) -> Iterator[Backend]:
+    """Choose the library for a block, in this thread or asynchronous task only.
+
+    Examples
+    --------
+    >>> with use_backend("numpy") as chosen:
+    ...     print(chosen)
+    numpy
+    """
+    token = _override.set(backend(name_or_namespace))
+    try:
+        yield get_backend()
+    finally:
+        _override.reset(token)
+
+
+class Backends(list[SimpleNamespace]):
+    """The known backends, one row each; prints as a table."""
+
+    def __repr__(self) -> str:
+        titles = ("name", "version", "loaded", "install", "capabilities")
+        rows = [titles, *(self._cells(row) for row in self)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    @staticmethod
+    def _cells(row: SimpleNamespace) -> tuple[str, ...]:
+        return (
+            row.name,
+            row.version or "not installed",
+            "yes" if row.loaded else "no",
+            f"pip install {row.requirement}",
+            ", ".join(row.capabilities),
+        )
+
+
+def backends() -> Backends:
+    """List the known backends: installed or not, version, loaded, capabilities.
+
+    No library is imported for it.
+
+    Returns
+    -------
+    Backends
+        A list of rows with ``name``, ``version`` (None where the library is not
+        installed), ``loaded``, ``requirement`` and ``capabilities``; prints as a table.
+
+    Examples
+    --------
+    >>> [row.name for row in backends() if row.name == "numpy"]
+    ['numpy']
+    """
+    _load_entry_points()
+    return Backends(
+        SimpleNamespace(
+            name=cls.name,
+            version=_version(cls.distribution),
+            loaded=cls.name in _instances,
+            requirement=cls.requirement,
+            capabilities=cls.capabilities,
+        )
+        for cls in sorted(known.values(), key=lambda cls: cls.name)
+    )
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

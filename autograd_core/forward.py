@@ -1,0 +1,118 @@
+"""Forward mode: tangents carried along with the values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autograd_core import pytree
+from autograd_core.errors import describe, error
+from autograd_core.reverse import (
+    Pytree,
+    flatten_primals,
+    lower_output,
+    require_like,
+    unflatten_each,
+    zeros_like,
+)
+from autograd_core.tensor import Array, Dual, Level, make_dual
+
+
+def jvp(
+    function: Callable[..., Pytree],
+    primals: Sequence[Pytree],
+    tangents: Sequence[Pytree],
+    *,
+    has_aux: bool = False,
+) -> tuple[Any, ...]:
+    r"""Evaluate a function and its derivative in a direction, :math:`(y, J \\dot x)`.
+
+    Parameters
+    ----------
+    function
+        A function of pytrees of arrays that returns a pytree of arrays.
+    primals
+        A tuple or list: where to evaluate it.
+    tangents
+        The direction: of the structure, shapes, dtypes and library of the primals.
+    has_aux
+        Whether the function returns a pair, the second part of which is not
+        differentiated.
+
+    Returns
+    -------
+    y, y_dot
+        What the function returned, and its tangent, of the same structure. With
+        ``has_aux`` a third part, the auxiliary result.
+
+    Raises
+    ------
+    TypeError
+        If a primal is an integer, or no array; if primals are not given as a tuple.
+    ValueError
+        If the tangents are not like the primals.
+
+    Examples
+    --------
+    >>> import numpy, autograd_core as ag
+    >>> x, x_dot = numpy.asarray([1.0, 2.0]), numpy.asarray([1.0, 0.0])
+    >>> ag.jvp(lambda x: x * x, (x,), (x_dot,))
+    (array([1., 4.]), array([2., 0.]))
+    """
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise error(
+                TypeError,
+                "jvp",
+                f"{name} must be a tuple, one for each argument of the function",
+                describe(given),
+                "Write jvp(f, (x,), (x_dot,)).",
+            )
+    names = [str(k) for k in range(len(primals))]
+    leaves, structures = flatten_primals("jvp", names, primals)
+    directions = _flatten_tangents(structures, leaves, tangents)
+    with Level("jvp", forward=True) as level:
+        pairs = zip(leaves, directions, strict=True)
+        duals = [make_dual(x, x_dot, level) for x, x_dot in pairs]
+        y = function(*unflatten_each(structures, duals))
+        aux = None
+        if has_aux:
+            y, aux = y
+            aux = pytree.map(lambda x: lower_output(level, x), aux)
+        outputs, structure = pytree.flatten(y)
+        values = [lower_output(level, x) for x in outputs]
+        y_dots = [_tangent(level, x) for x in outputs]
+    result = pytree.unflatten(structure, values), pytree.unflatten(structure, y_dots)
+    return (*result, aux) if has_aux else result
+
+
+def _flatten_tangents(
+    structures: Sequence[pytree.Structure],
+    leaves: Sequence[Array],
+    tangents: Sequence[Pytree],
+) -> list[Array]:
+    """Return the leaves of the tangents, each like its primal."""
+    flat, structure = pytree.flatten(tuple(tangents))
+    if structure.children != tuple(structures):
+        raise error(
+            ValueError,
+            "jvp",
+            "the tangents must have the structure of the primals, "
+            f"({', '.join(map(str, structures))})",
+            f"({', '.join(map(str, structure.children))})",
+            "Give one tangent for each array of the primals.",
+        )
+    directions = []
+    for k, (x, x_dot) in enumerate(zip(leaves, flat, strict=True)):
+        if type(x_dot) is float and x.shape == ():
+            x_dot = zeros_like(x) + x_dot
+        require_like("jvp", f"tangent {k}", x_dot, x)
+        directions.append(x_dot)
+    return directions
+
+
+def _tangent(level: Level, y: Any) -> Array:
+    """Return the tangent of a result of this level, zeros for a constant."""
+    if isinstance(y, Dual) and y.world.level is level:
+        return y.tangent
+    return zeros_like(y)

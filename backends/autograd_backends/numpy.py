@@ -1,0 +1,99 @@
+"""NumPy: the fastest spellings of what its own wrappers make slow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from autograd_core.backend import Backend, register_backend
+
+SMALL = 64 * 1024
+"""Bytes up to which captured memory is copied (1.4 us) rather than watched."""
+
+
+@register_backend
+class NumPy(Backend):
+    """NumPy."""
+
+    name = "numpy"
+    packages = ("numpy",)
+    distribution = "numpy"
+    requirement = "numpy"
+    capabilities = ("cpu", "float64", "complex", "in-place", "views")
+
+    def load(self) -> Any:
+        import array_api_compat.numpy as namespace
+        import numpy
+
+        self.numpy = numpy
+        self._add_reduce = numpy.add.reduce
+        self._alone = self._holders(numpy.ones(1))
+        return namespace
+
+    # Faster than the library's own wrappers, with the same bits.
+
+    def sum(
+        self, x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False
+    ) -> Any:
+        return self._add_reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def reshape(self, x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
+        if copy is None:
+            return x.reshape(shape)
+        return self.namespace.reshape(x, shape, copy=copy)
+
+    def permute_dims(self, x: Any, /, axes: Any) -> Any:
+        return x.transpose(axes)
+
+    # What the standard does not give.
+
+    def device_of(self, x: Any) -> Any:
+        return "cpu"
+
+    def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:
+        if x.dtype == self.numpy.float64:
+            return self.numpy.bincount(positions, x, size)
+        result = self.numpy.zeros(size, x.dtype)
+        self.numpy.add.at(result, positions, x)
+        return result
+
+    # Captured memory.
+
+    def snapshot(self, x: Any) -> tuple[Any, Callable[[], bool] | None]:
+        if x.nbytes <= SMALL:
+            return self.copy_of_small(x), None
+        before = self._fingerprint(x)
+        return x, lambda: self._fingerprint(x) == before
+
+    def copy_of_small(self, x: Any) -> Any:
+        if x.nbytes > SMALL:
+            return None
+        if type(x) is not self.numpy.ndarray:
+            return x  # a scalar: immutable
+        x = x.copy()
+        x.flags.writeable = False
+        return x
+
+    def _fingerprint(self, x: Any) -> tuple[int, int, bytes]:
+        """Return exclusive or and sum of the bits, and 64 elements as they are.
+
+        Misses a permutation that keeps those 64 in place; costs 0.2 ms for 8 MB.
+        """
+        bits = x.view(f"u{x.itemsize}") if x.itemsize <= 8 else x.view("u8")
+        step = max(1, x.size // 64)
+        return (
+            int(self.numpy.bitwise_xor.reduce(bits, axis=None)),
+            int(self._add_reduce(bits, axis=None, dtype=bits.dtype)),
+            x.flat[::step].tobytes(),
+        )
+
+    def unshared(self, x: Any) -> Any:
+        if not isinstance(x, self.numpy.ndarray):
+            return x
+        alone = self._holders(x) <= self._alone + 1
+        return x if x.base is None and alone else x.copy()
+
+    @staticmethod
+    def _holders(x: Any) -> int:
+        return sys.getrefcount(x)

@@ -1,0 +1,88 @@
+"""PyTorch: knows when memory was written to, has a scatter, lacks negative steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd_core.backend import Backend, register_backend
+
+
+@register_backend
+class PyTorch(Backend):
+    """PyTorch."""
+
+    name = "torch"
+    packages = ("torch",)
+    distribution = "torch"
+    requirement = "torch"
+    capabilities = ("cpu", "cuda", "float64", "complex", "in-place", "views")
+
+    def load(self) -> Any:
+        import array_api_compat.torch as namespace
+        import torch
+
+        self.torch = torch
+        return namespace
+
+    def getitem(self, x: Any, /, *, key: Any) -> Any:
+        """Return ``x[key]``; a slice with a negative step is a flip and a slice."""
+        keys = key if isinstance(key, tuple) else (key,)
+        if not any(isinstance(k, slice) and (k.step or 1) < 0 for k in keys):
+            return x[key]
+        forward, backwards = forward_slices(keys, tuple(x.shape))
+        return self.torch.flip(x[forward], backwards)
+
+    def pad_index(self, x: Any, /, *, key: Any, shape: tuple[int, ...]) -> Any:
+        keys = key if isinstance(key, tuple) else (key,)
+        forward, backwards = forward_slices(keys, shape)
+        result = self.torch.zeros(shape, dtype=x.dtype, device=x.device)
+        result[forward] = self.torch.flip(x, backwards)
+        return result
+
+    def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:
+        result = self.torch.zeros(size, dtype=x.dtype, device=x.device)
+        return result.index_add_(0, positions, x)
+
+    def snapshot(self, x: Any) -> tuple[Any, Callable[[], bool] | None]:
+        x = x.detach()
+        if x.is_inference():
+            return x.clone(), None
+        before = x._version
+        return x, lambda: bool(x._version == before)
+
+    def unshared(self, x: Any) -> Any:
+        return x.clone()
+
+    def synchronize(self) -> None:
+        if self.torch.cuda.is_available():
+            self.torch.cuda.synchronize()
+
+
+def forward_slices(
+    keys: tuple[Any, ...], shape: tuple[int, ...]
+) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+    """Turn negative steps round: keys with positive ones, and the axes to flip.
+
+    Keys are those of basic indexing; the axes count in the result.
+    """
+    named = sum(k is not None and k is not Ellipsis for k in keys)
+    result: list[Any] = []
+    flipped: list[int] = []
+    axis = out = 0
+    for key in keys:
+        if key is Ellipsis:
+            axis += len(shape) - named
+            out += len(shape) - named
+        elif key is None:
+            out += 1
+        else:
+            if isinstance(key, slice):
+                if (key.step or 1) < 0:
+                    picked = range(*key.indices(shape[axis]))
+                    key = slice(picked[-1], picked[0] + 1, -key.step) if picked else slice(0)
+                    flipped.append(out)
+                out += 1
+            axis += 1
+        result.append(key)
+    return tuple(result), tuple(flipped)

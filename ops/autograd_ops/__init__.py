@@ -1,0 +1,42 @@
+"""The differentiable Array-API namespace: one file per chapter of the standard.
+
+Raw arrays in give raw arrays out, computed by their own library. Tracked arrays in give
+tracked arrays out. Names without a declared operation are the default backend's.
+"""
+
+import sys as _sys
+from math import e, inf, nan, pi
+from typing import Any as _Any
+
+import autograd_core.tensor as _tensor
+from autograd_core.operation import registry as _registry
+from autograd_ops import undeclared as _undeclared
+from autograd_ops.creation_functions import *
+from autograd_ops.data_type_functions import *
+from autograd_ops.elementwise_functions import *
+from autograd_ops.indexing_functions import *
+from autograd_ops.linear_algebra_functions import *
+from autograd_ops.manipulation_functions import *
+from autograd_ops.numpy_protocol import array_function, array_ufunc
+from autograd_ops.searching_functions import *
+from autograd_ops.set_functions import *
+from autograd_ops.sorting_functions import *
+from autograd_ops.statistical_functions import *
+from autograd_ops.utility_functions import *
+
+newaxis = None
+linalg = _undeclared.Extension("linalg")
+fft = _undeclared.Extension("fft")
+__array_api_version__ = "2024.12"
+
+
+def __getattr__(name: str) -> _Any:
+    """Return an operation declared elsewhere, or a name of the default backend."""
+    if name in _registry:
+        return _registry[name].function
+    if name.startswith("__") and name != "__array_namespace_info__":
+        raise AttributeError(name)
+    return _undeclared.undeclared(name)
+
+
+_tensor.install(_sys.modules[__name__])

@@ -1,0 +1,539 @@
+"""Elementwise functions (the standard's chapter of that name).
+
+Each rule is the linear map ``t -> partial * t``, written as a person would. Kinks follow
+docs/mathematics.md: where the function has no derivative the rule gives the symmetric
+member of the subdifferential (`abs` at 0: 0; `maximum` at a tie: one half each).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autograd_core.operation import POSITIVE, composite, constant, elementwise
+from autograd_core.tensor import Array, pass_through
+
+# ------------------------------------------------------------------ arithmetic
+
+
+@elementwise(x1=pass_through, x2=pass_through)
+def add(x1: Array, x2: Array, /) -> Array:
+    """Sum ``x1 + x2``."""
+
+
+def subtract_x2(xp: Any, t: Array) -> Array:
+    return -t
+
+
+@elementwise(x1=pass_through, x2=subtract_x2)
+def subtract(x1: Array, x2: Array, /) -> Array:
+    """Difference ``x1 - x2``."""
+
+
+def multiply_x1(xp: Any, t: Array, x2: Array) -> Array:
+    return t * x2
+
+
+def multiply_x2(xp: Any, t: Array, x1: Array) -> Array:
+    return t * x1
+
+
+@elementwise(x1=multiply_x1, x2=multiply_x2)
+def multiply(x1: Array, x2: Array, /) -> Array:
+    """Product ``x1 * x2``."""
+
+
+def divide_x1(xp: Any, t: Array, x2: Array) -> Array:
+    return t / x2
+
+
+def divide_x2(xp: Any, t: Array, x2: Array, y: Array) -> Array:
+    return -t * y / x2
+
+
+@elementwise(x1=divide_x1, x2=divide_x2, domain={"x2": POSITIVE})
+def divide(x1: Array, x2: Array, /) -> Array:
+    """Quotient ``x1 / x2``."""
+
+
+def negative_x(xp: Any, t: Array) -> Array:
+    return -t
+
+
+@elementwise(x=negative_x)
+def negative(x: Array, /) -> Array:
+    """Negation ``-x``."""
+
+
+@elementwise(x=pass_through)
+def positive(x: Array, /) -> Array:
+    """Copy ``+x``."""
+
+
+def pow_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    if isinstance(x2, (int, float)):
+        return t * (x2 * x1 ** (x2 - 1)) if x2 != 0 else xp.zeros_like(t)
+    flat = x2 == 0  # x1 ** 0 is constant, at x1 = 0 too
+    return t * xp.where(flat, 0.0, x2 * x1 ** xp.where(flat, 1.0, x2 - 1))
+
+
+def pow_x2(xp: Any, t: Array, x1: Array, y: Array) -> Array:
+    if isinstance(x1, (int, float)):
+        return t * (y * math.log(x1)) if x1 > 0 else xp.zeros_like(t)
+    rising = x1 > 0
+    return t * xp.where(rising, y * xp.log(xp.where(rising, x1, 1.0)), 0.0)
+
+
+@elementwise(x1=pow_x1, x2=pow_x2, domain={"x1": POSITIVE})
+def pow(x1: Array, x2: Array, /) -> Array:
+    """Power ``x1 ** x2``.
+
+    With respect to ``x2`` the derivative is ``y log(x1)`` for positive ``x1`` and 0
+    elsewhere, where the power is real for isolated exponents only.
+    """
+
+
+def reciprocal_x(xp: Any, t: Array, y: Array) -> Array:
+    return -t * y * y
+
+
+@elementwise(x=reciprocal_x, domain=POSITIVE)
+def reciprocal(x: Array, /) -> Array:
+    """Reciprocal ``1 / x``."""
+
+
+def square_x(xp: Any, t: Array, x: Array) -> Array:
+    return t * (2 * x)
+
+
+@elementwise(x=square_x)
+def square(x: Array, /) -> Array:
+    """Square ``x * x``."""
+
+
+def sqrt_x(xp: Any, t: Array, y: Array) -> Array:
+    return t / (2 * y)
+
+
+@elementwise(x=sqrt_x, domain=POSITIVE)
+def sqrt(x: Array, /) -> Array:
+    """Square root; the derivative at 0 is infinite."""
+
+
+def remainder_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return -t * xp.floor(x1 / x2)
+
+
+@elementwise(x1=pass_through, x2=remainder_x2, domain={"x2": POSITIVE})
+def remainder(x1: Array, x2: Array, /) -> Array:
+    """Remainder ``x1 - x2 * floor(x1 / x2)``, with the sign of ``x2``."""
+
+
+def abs_x(xp: Any, t: Array, x: Array) -> Array:
+    return t * xp.sign(x)
+
+
+@elementwise(x=abs_x)
+def abs(x: Array, /) -> Array:
+    """Absolute value; the derivative at 0 is 0."""
+
+
+def hypot_x1(xp: Any, t: Array, x1: Array, y: Array) -> Array:
+    return t * (x1 / xp.where(y == 0, 1.0, y))
+
+
+def hypot_x2(xp: Any, t: Array, x2: Array, y: Array) -> Array:
+    return t * (x2 / xp.where(y == 0, 1.0, y))
+
+
+@elementwise(x1=hypot_x1, x2=hypot_x2)
+def hypot(x1: Array, x2: Array, /) -> Array:
+    """Length ``sqrt(x1**2 + x2**2)``; the gradient at the origin is 0."""
+
+
+# ------------------------------------------------------------------ choosing
+
+
+def maximum_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return xp.where(x1 > x2, t, xp.where(x1 == x2, t / 2, 0.0))
+
+
+def maximum_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return xp.where(x2 > x1, t, xp.where(x1 == x2, t / 2, 0.0))
+
+
+@elementwise(x1=maximum_x1, x2=maximum_x2)
+def maximum(x1: Array, x2: Array, /) -> Array:
+    """Larger of two; at a tie each argument gets half of the cotangent."""
+
+
+@elementwise(x1=maximum_x2, x2=maximum_x1)
+def minimum(x1: Array, x2: Array, /) -> Array:
+    """Smaller of two; at a tie each argument gets half of the cotangent."""
+
+
+@composite
+def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
+    """Limit to ``[min, max]``, as ``minimum(maximum(x, min), max)``."""
+    if min is not None:
+        x = maximum(x, min)
+    return x if max is None else minimum(x, max)
+
+
+def copysign_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return xp.where(xp.signbit(x1) == xp.signbit(x2), t, -t)
+
+
+@elementwise(x1=copysign_x1)
+def copysign(x1: Array, x2: Array, /) -> Array:
+    """Magnitude of ``x1`` with the sign of ``x2``, which has derivative 0."""
+
+
+@elementwise(x1=pass_through)
+def nextafter(x1: Array, x2: Array, /) -> Array:
+    """Next representable number after ``x1`` towards ``x2``: ``x1``, to rounding."""
+
+
+# ------------------------------------------------------------------ exponentials
+
+
+def exp_x(xp: Any, t: Array, y: Array) -> Array:
+    return t * y
+
+
+@elementwise(x=exp_x)
+def exp(x: Array, /) -> Array:
+    """Exponential."""
+
+
+def expm1_x(xp: Any, t: Array, y: Array) -> Array:
+    return t * (y + 1)
+
+
+@elementwise(x=expm1_x)
+def expm1(x: Array, /) -> Array:
+    """``exp(x) - 1``, accurate near 0."""
+
+
+def log_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / x
+
+
+@elementwise(x=log_x, domain=POSITIVE)
+def log(x: Array, /) -> Array:
+    """Natural logarithm."""
+
+
+def log1p_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / (1 + x)
+
+
+@elementwise(x=log1p_x, domain=(-1.0, math.inf))
+def log1p(x: Array, /) -> Array:
+    """``log(1 + x)``, accurate near 0."""
+
+
+def log2_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / (x * math.log(2))
+
+
+@elementwise(x=log2_x, domain=POSITIVE)
+def log2(x: Array, /) -> Array:
+    """Logarithm to base 2."""
+
+
+def log10_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / (x * math.log(10))
+
+
+@elementwise(x=log10_x, domain=POSITIVE)
+def log10(x: Array, /) -> Array:
+    """Logarithm to base 10."""
+
+
+def logaddexp_x1(xp: Any, t: Array, x1: Array, y: Array) -> Array:
+    return t * xp.exp(x1 - y)
+
+
+def logaddexp_x2(xp: Any, t: Array, x2: Array, y: Array) -> Array:
+    return t * xp.exp(x2 - y)
+
+
+@elementwise(x1=logaddexp_x1, x2=logaddexp_x2)
+def logaddexp(x1: Array, x2: Array, /) -> Array:
+    """``log(exp(x1) + exp(x2))`` without overflow."""
+
+
+# ------------------------------------------------------------------ trigonometry
+
+
+def sin_x(xp: Any, t: Array, x: Array) -> Array:
+    return t * xp.cos(x)
+
+
+@elementwise(x=sin_x)
+def sin(x: Array, /) -> Array:
+    """Sine of an angle in radians."""
+
+
+def cos_x(xp: Any, t: Array, x: Array) -> Array:
+    return -t * xp.sin(x)
+
+
+@elementwise(x=cos_x)
+def cos(x: Array, /) -> Array:
+    """Cosine of an angle in radians."""
+
+
+def tan_x(xp: Any, t: Array, y: Array) -> Array:
+    return t * (1 + y * y)
+
+
+@elementwise(x=tan_x, domain=(-1.5, 1.5))
+def tan(x: Array, /) -> Array:
+    """Tangent of an angle in radians."""
+
+
+def asin_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / xp.sqrt(1 - x * x)
+
+
+@elementwise(x=asin_x, domain=(-1.0, 1.0))
+def asin(x: Array, /) -> Array:
+    """Inverse sine, in radians."""
+
+
+def acos_x(xp: Any, t: Array, x: Array) -> Array:
+    return -t / xp.sqrt(1 - x * x)
+
+
+@elementwise(x=acos_x, domain=(-1.0, 1.0))
+def acos(x: Array, /) -> Array:
+    """Inverse cosine, in radians."""
+
+
+def atan_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / (1 + x * x)
+
+
+@elementwise(x=atan_x)
+def atan(x: Array, /) -> Array:
+    """Inverse tangent, in radians."""
+
+
+def atan2_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return t * (x2 / (x1 * x1 + x2 * x2))
+
+
+def atan2_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return -t * (x1 / (x1 * x1 + x2 * x2))
+
+
+@elementwise(x1=atan2_x1, x2=atan2_x2, domain={"x2": POSITIVE})
+def atan2(x1: Array, x2: Array, /) -> Array:
+    """Angle of the point ``(x2, x1)``, in radians; no derivative at the origin."""
+
+
+def sinh_x(xp: Any, t: Array, x: Array) -> Array:
+    return t * xp.cosh(x)
+
+
+@elementwise(x=sinh_x)
+def sinh(x: Array, /) -> Array:
+    """Hyperbolic sine."""
+
+
+def cosh_x(xp: Any, t: Array, x: Array) -> Array:
+    return t * xp.sinh(x)
+
+
+@elementwise(x=cosh_x)
+def cosh(x: Array, /) -> Array:
+    """Hyperbolic cosine."""
+
+
+def tanh_x(xp: Any, t: Array, y: Array) -> Array:
+    return t * (1 - y * y)
+
+
+@elementwise(x=tanh_x)
+def tanh(x: Array, /) -> Array:
+    """Hyperbolic tangent."""
+
+
+def asinh_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / xp.sqrt(x * x + 1)
+
+
+@elementwise(x=asinh_x)
+def asinh(x: Array, /) -> Array:
+    """Inverse hyperbolic sine."""
+
+
+def acosh_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / xp.sqrt((x - 1) * (x + 1))
+
+
+@elementwise(x=acosh_x, domain=(1.0, math.inf))
+def acosh(x: Array, /) -> Array:
+    """Inverse hyperbolic cosine."""
+
+
+def atanh_x(xp: Any, t: Array, x: Array) -> Array:
+    return t / ((1 - x) * (1 + x))
+
+
+@elementwise(x=atanh_x, domain=(-1.0, 1.0))
+def atanh(x: Array, /) -> Array:
+    """Inverse hyperbolic tangent."""
+
+
+# ------------------------------------------------------------------ complex parts
+
+
+@elementwise(x=pass_through)
+def conj(x: Array, /) -> Array:
+    """Complex conjugate: of real numbers, themselves."""
+
+
+@elementwise(x=pass_through)
+def real(x: Array, /) -> Array:
+    """Real part: of real numbers, themselves."""
+
+
+@constant
+def imag(x: Array, /) -> Array:
+    """Imaginary part: of real numbers, 0."""
+
+
+# ------------------------------------------------------------------ steps
+
+
+@constant
+def sign(x: Array, /) -> Array:
+    """Sign: -1, 0 or 1."""
+
+
+@constant
+def signbit(x: Array, /) -> Array:
+    """Whether the sign bit is set."""
+
+
+@constant
+def floor(x: Array, /) -> Array:
+    """Round down."""
+
+
+@constant
+def ceil(x: Array, /) -> Array:
+    """Round up."""
+
+
+@constant
+def trunc(x: Array, /) -> Array:
+    """Round towards 0."""
+
+
+@constant
+def round(x: Array, /) -> Array:
+    """Round to the nearest integer, halves to even."""
+
+
+@constant
+def floor_divide(x1: Array, x2: Array, /) -> Array:
+    """Quotient, rounded down."""
+
+
+@constant
+def equal(x1: Array, x2: Array, /) -> Array:
+    """``x1 == x2``."""
+
+
+@constant
+def not_equal(x1: Array, x2: Array, /) -> Array:
+    """``x1 != x2``."""
+
+
+@constant
+def less(x1: Array, x2: Array, /) -> Array:
+    """``x1 < x2``."""
+
+
+@constant
+def less_equal(x1: Array, x2: Array, /) -> Array:
+    """``x1 <= x2``."""
+
+
+@constant
+def greater(x1: Array, x2: Array, /) -> Array:
+    """``x1 > x2``."""
+
+
+@constant
+def greater_equal(x1: Array, x2: Array, /) -> Array:
+    """``x1 >= x2``."""
+
+
+@constant
+def isfinite(x: Array, /) -> Array:
+    """Whether finite."""
+
+
+@constant
+def isinf(x: Array, /) -> Array:
+    """Whether infinite."""
+
+
+@constant
+def isnan(x: Array, /) -> Array:
+    """Whether nan."""
+
+
+@constant
+def logical_and(x1: Array, x2: Array, /) -> Array:
+    """Logical and."""
+
+
+@constant
+def logical_or(x1: Array, x2: Array, /) -> Array:
+    """Logical or."""
+
+
+@constant
+def logical_xor(x1: Array, x2: Array, /) -> Array:
+    """Logical exclusive or."""
+
+
+@constant
+def logical_not(x: Array, /) -> Array:
+    """Logical not."""
+
+
+@constant
+def bitwise_and(x1: Array, x2: Array, /) -> Array:
+    """Bitwise and."""
+
+
+@constant
+def bitwise_or(x1: Array, x2: Array, /) -> Array:
+    """Bitwise or."""
+
+
+@constant
+def bitwise_xor(x1: Array, x2: Array, /) -> Array:
+    """Bitwise exclusive or."""
+
+
+@constant
+def bitwise_invert(x: Array, /) -> Array:
+    """Bitwise not."""
+
+
+@constant
+def bitwise_left_shift(x1: Array, x2: Array, /) -> Array:
+    """Shift bits to the left."""
+
+
+@constant
+def bitwise_right_shift(x1: Array, x2: Array, /) -> Array:
+    """Shift bits to the right."""

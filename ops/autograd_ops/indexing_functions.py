@@ -1,0 +1,140 @@
+"""Indexing functions (the standard's chapter of that name), and ``x[key]``.
+
+A key of slices, integers, ellipsis and newaxis names each element at most once; its
+transpose writes into zeros. Everything else may name an element twice, and has one
+transpose: index the positions ``arange(size)`` in the same way, and add there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autograd_core.backend import backend_of, is_array
+from autograd_core.operation import linear, sample
+from autograd_core.tensor import Array, Tracked, lowest
+from autograd_ops.axes import Shape
+
+
+def getitem(x: Array, /, *, key: Any) -> Array:
+    """Return ``x[key]``, for any key that the library takes."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(k, (list, bool, Tracked)) or is_array(k) for k in parts):
+        return array_index(x, key)
+    return basic_index(x, key=key)
+
+
+# ------------------------------------------------------------------ basic keys
+
+
+def basic_index_transpose(xp: Any, t: Array, x_shape: Shape, key: Any) -> Array:
+    return xp.pad_index(t, key=key, shape=x_shape)
+
+
+def basic_index_forward(xp: Any, x: Array, key: Any) -> Array:
+    return xp.getitem(x, key=key)
+
+
+@linear(
+    x=basic_index_transpose,
+    implementation=basic_index_forward,
+    samples=(
+        sample((3, 4), key=(1, ...)),
+        sample((3, 4), key=(slice(None), slice(0, None, 2))),
+        sample((2, 3, 4), key=(..., None, -1)),
+        sample((5,), key=slice(1, 1)),
+    ),
+)
+def basic_index(x: Array, /, *, key: Any) -> Array:
+    """Index with slices, integers, ellipsis and newaxis."""
+
+
+def pad_index_transpose(xp: Any, t: Array, key: Any) -> Array:
+    return xp.getitem(t, key=key)
+
+
+@linear(x=pad_index_transpose, samples=(sample((2,), key=slice(0, 4, 2), shape=(5,)),))
+def pad_index(x: Array, /, *, key: Any, shape: Shape) -> Array:
+    """Return zeros of a shape with ``x`` at a basic key: the transpose of indexing."""
+
+
+# ------------------------------------------------------------------ array keys
+
+
+def positions(t: Array, shape: Shape) -> tuple[Any, Array]:
+    """Return the backend of an array and, on its device, the positions of a shape."""
+    raw = lowest(t)
+    xp = backend_of(raw)
+    count = xp.arange(math.prod(shape), dtype=xp.int64, device=xp.device_of(raw))
+    return xp, xp.reshape(count, shape)
+
+
+def scatter(xp: Any, t: Array, where: Array, shape: Shape) -> Array:
+    """Add each element of a cotangent at its position among zeros of a shape."""
+    n = math.prod(t.shape)
+    where = backend_of(where).reshape(where, (n,))
+    return xp.reshape(
+        xp.index_add(xp.reshape(t, (n,)), where, size=math.prod(shape)), shape
+    )
+
+
+def array_index_transpose(xp: Any, t: Array, x_shape: Shape, key: Any) -> Array:
+    raw, where = positions(t, x_shape)
+    return scatter(xp, t, raw.getitem(where, key=key), x_shape)
+
+
+def array_index_forward(xp: Any, x: Array, key: Any) -> Array:
+    return xp.getitem(x, key=key)
+
+
+@linear(
+    x=array_index_transpose,
+    implementation=array_index_forward,
+    samples=(sample((3, 4), key=(True,)),),
+)
+def array_index(x: Array, key: Any, /) -> Array:
+    """Index with integer arrays and boolean masks."""
+
+
+def index_add_transpose(xp: Any, t: Array, positions: Array) -> Array:
+    return xp.take(t, positions, axis=0)
+
+
+@linear(x=index_add_transpose, samples=(sample((3,), positions=[0, 2, 0], size=4),))
+def index_add(x: Array, positions: Array, /, *, size: int) -> Array:
+    """Return ``size`` zeros to which each ``x[k]`` was added at ``positions[k]``."""
+
+
+def take_transpose(
+    xp: Any, t: Array, x_shape: Shape, indices: Array, axis: int | None
+) -> Array:
+    raw, where = positions(t, x_shape)
+    where = raw.take(where, indices, axis=0 if axis is None else axis)
+    return scatter(xp, t, where, x_shape)
+
+
+@linear(
+    x=take_transpose,
+    samples=(
+        sample((4,), indices=[0, 3, 3]),
+        sample((3, 4), indices=[1, 1, 0, 2], axis=0),
+        sample((2, 3, 4), indices=[-1, 0], axis=-2),
+    ),
+)
+def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
+    """Take elements along an axis."""
+
+
+def take_along_axis_transpose(
+    xp: Any, t: Array, x_shape: Shape, indices: Array, axis: int
+) -> Array:
+    raw, where = positions(t, x_shape)
+    return scatter(xp, t, raw.take_along_axis(where, indices, axis=axis), x_shape)
+
+
+@linear(
+    x=take_along_axis_transpose,
+    samples=(sample((2, 3), indices=[[0, 2], [1, 1]], axis=1),),
+)
+def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+    """Take elements along an axis, at other places in each slice."""

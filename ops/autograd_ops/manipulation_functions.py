@@ -1,0 +1,181 @@
+"""Manipulation functions (the standard's chapter of that name)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autograd_core.operation import composite, linear, sample, unbroadcast
+from autograd_core.tensor import Array
+from autograd_ops.axes import Shape, along, normalized
+from autograd_ops.indexing_functions import basic_index, positions, scatter
+
+
+def as_before(xp: Any, t: Array, x_shape: Shape) -> Array:
+    return xp.reshape(t, x_shape)
+
+
+@linear(
+    x=as_before,
+    samples=(sample((3, 4), shape=(2, 6)), sample((), shape=(1,)), sample((0, 2), shape=(0,))),
+)
+def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
+    """Arrange the elements, in row-major order, in another shape."""
+
+
+@linear(x=as_before, samples=(sample((3, 4), axis=1), sample((3,), axis=(0, -1))))
+def expand_dims(x: Array, /, axis: Any = 0) -> Array:
+    """Insert axes of length 1."""
+
+
+@linear(x=as_before, samples=(sample((3, 1, 2), axis=1), sample((1, 1), axis=(0, 1))))
+def squeeze(x: Array, /, axis: Any) -> Array:
+    """Remove axes of length 1."""
+
+
+def broadcast_to_transpose(xp: Any, t: Array, x_shape: Shape) -> Array:
+    return unbroadcast(xp, t, x_shape)
+
+
+@linear(
+    x=broadcast_to_transpose,
+    samples=(sample((3, 1), shape=(2, 3, 4)), sample((), shape=(2,))),
+)
+def broadcast_to(x: Array, /, shape: Shape) -> Array:
+    """Repeat along new axes and axes of length 1, without a copy where possible."""
+
+
+@composite
+def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
+    """Broadcast arrays against one another."""
+    shape = common_shape(*(x.shape for x in arrays))
+    return tuple(broadcast_to(x, shape) for x in arrays)
+
+
+def common_shape(*shapes: Shape) -> Shape:
+    """Return the shape that shapes broadcast to."""
+    ndim = max(map(len, shapes), default=0)
+    padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
+    lengths = [{n for n in column if n != 1} for column in zip(*padded, strict=True)]
+    if any(len(several) > 1 for several in lengths):
+        raise ValueError(f"broadcast_shapes: the shapes do not fit; got {shapes}")
+    return tuple(several.pop() if several else 1 for several in lengths)
+
+
+def permute_dims_transpose(xp: Any, t: Array, axes: Any) -> Array:
+    order = normalized(axes, len(t.shape))
+    return xp.permute_dims(t, tuple(order.index(k) for k in range(len(order))))
+
+
+@linear(
+    x=permute_dims_transpose,
+    samples=(sample((2, 3, 4), axes=(2, 0, 1)), sample((2, 3), axes=(-1, 0))),
+)
+def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
+    """Put the axes in another order."""
+
+
+@composite
+def moveaxis(x: Array, source: Any, destination: Any, /) -> Array:
+    """Move axes to new places, the others keeping their order."""
+    sources = normalized(source, x.ndim)
+    places = dict(zip(normalized(destination, x.ndim), sources, strict=True))
+    rest = iter(k for k in range(x.ndim) if k not in sources)
+    return permute_dims(
+        x, tuple(places[k] if k in places else next(rest) for k in range(x.ndim))
+    )
+
+
+def flip_transpose(xp: Any, t: Array, axis: Any) -> Array:
+    return xp.flip(t, axis=axis)
+
+
+@linear(
+    x=flip_transpose,
+    samples=(sample((3, 4)), sample((3, 4), axis=1), sample((2, 3, 4), axis=(0, -1))),
+)
+def flip(x: Array, /, *, axis: Any = None) -> Array:
+    """Reverse the order along axes."""
+
+
+def roll_transpose(xp: Any, t: Array, shift: Any, axis: Any) -> Array:
+    back = -shift if isinstance(shift, int) else tuple(-n for n in shift)
+    return xp.roll(t, back, axis=axis)
+
+
+@linear(
+    x=roll_transpose,
+    samples=(
+        sample((3, 4), shift=2),
+        sample((3, 4), shift=-1, axis=1),
+        sample((3, 4), shift=(1, 2), axis=(0, 1)),
+    ),
+)
+def roll(x: Array, /, shift: Any, *, axis: Any = None) -> Array:
+    """Shift along axes; what falls off one end comes in at the other."""
+
+
+def concat_transpose(
+    xp: Any, t: Array, index: int, shapes: tuple[Shape, ...], axis: int | None
+) -> Array:
+    if axis is None:
+        begin = sum(math.prod(shape) for shape in shapes[:index])
+        part = t[begin : begin + math.prod(shapes[index])]
+        return xp.reshape(part, shapes[index])
+    (k,) = normalized(axis, len(t.shape))
+    begin = sum(shape[k] for shape in shapes[:index])
+    return t[along(k, slice(begin, begin + shapes[index][k]))]
+
+
+@linear(
+    arrays=concat_transpose,
+    variadic=True,
+    samples=(
+        sample((2, 3), (4, 3)),
+        sample((2, 3), (2, 1), (2, 2), axis=-1),
+        sample((2, 3), (4,), axis=None),
+    ),
+)
+def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
+    """Join arrays along an axis; along None, after flattening them."""
+
+
+@composite
+def stack(arrays: Any, /, *, axis: int = 0) -> Array:
+    """Join arrays along a new axis."""
+    return concat([expand_dims(x, axis) for x in arrays], axis=axis)
+
+
+@composite
+def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
+    """Split into the slices along an axis, which goes."""
+    (k,) = normalized(axis, x.ndim)
+    return tuple(basic_index(x, key=along(k, i)) for i in range(x.shape[k]))
+
+
+def repeat_transpose(
+    xp: Any, t: Array, x_shape: Shape, repeats: Any, axis: int | None
+) -> Array:
+    raw, where = positions(t, x_shape)
+    where = raw.repeat(where, repeats, axis=axis)
+    return scatter(xp, t, where, x_shape)
+
+
+@linear(
+    x=repeat_transpose,
+    samples=(sample((2, 3), repeats=2), sample((2, 3), repeats=3, axis=1)),
+)
+def repeat(x: Array, repeats: Any, /, *, axis: int | None = None) -> Array:
+    """Repeat each element."""
+
+
+@composite
+def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
+    """Lay copies side by side along each axis."""
+    ndim = max(x.ndim, len(repetitions))
+    times = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
+    lengths = (1,) * (ndim - x.ndim) + tuple(x.shape)
+    pairs = tuple(zip(times, lengths, strict=True))
+    x = reshape(x, tuple(n for _, length in pairs for n in (1, length)))
+    x = broadcast_to(x, tuple(n for pair in pairs for n in pair))
+    return reshape(x, tuple(time * length for time, length in pairs))

@@ -1,0 +1,48 @@
+"""Searching functions (the standard's chapter of that name)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.operation import constant, elementwise
+from autograd_core.tensor import Array
+
+
+def where_x1(xp: Any, t: Array, condition: Array) -> Array:
+    return xp.where(condition, t, 0.0)
+
+
+def where_x2(xp: Any, t: Array, condition: Array) -> Array:
+    return xp.where(condition, 0.0, t)
+
+
+@elementwise(x1=where_x1, x2=where_x2)
+def where(condition: Array, x1: Array, x2: Array, /) -> Array:
+    """Choose ``x1`` where a condition holds, else ``x2``."""
+
+
+@constant
+def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    """Index of the maximum."""
+
+
+@constant
+def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    """Index of the minimum."""
+
+
+@constant
+def nonzero(x: Array, /) -> tuple[Array, ...]:
+    """Indices of the elements that are not 0."""
+
+
+@constant
+def count_nonzero(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+    """Count of the elements that are not 0."""
+
+
+@constant
+def searchsorted(
+    x1: Array, x2: Array, /, *, side: str = "left", sorter: Any = None
+) -> Array:
+    """Index at which to insert into a sorted array."""

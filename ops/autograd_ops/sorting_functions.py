@@ -1,0 +1,40 @@
+"""Sorting functions (the standard's chapter of that name)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.operation import constant, general, sample
+from autograd_core.tensor import Array
+
+
+@constant
+def argsort(
+    x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> Array:
+    """Indices that sort along an axis."""
+
+
+def sort_jvp(
+    xp: Any, t: Array, x: Array, axis: int, descending: bool, stable: bool
+) -> Array:
+    order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
+    return xp.take_along_axis(t, order, axis=axis)
+
+
+def sort_vjp(
+    xp: Any, t: Array, x: Array, axis: int, descending: bool, stable: bool
+) -> Array:
+    order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
+    return xp.take_along_axis(t, xp.argsort(order, axis=axis), axis=axis)
+
+
+@general(
+    jvp={"x": sort_jvp},
+    vjp={"x": sort_vjp},
+    samples=(sample((5,)), sample((3, 4), axis=0), sample((3, 4), descending=True)),
+)
+def sort(
+    x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> Array:
+    """Sort along an axis; elements that tie keep the order of a stable sort."""

@@ -1,0 +1,62 @@
+"""What the namespace has beyond its declared operations.
+
+Names that no operation declares are the default backend's: dtypes, constants, and
+functions without a derivative rule, which work on raw arrays and raise on tracked ones.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from autograd_core.backend import backend_of, get_backend, is_array
+from autograd_core.errors import describe, error
+from autograd_core.operation import registry
+from autograd_core.tensor import Tracked
+
+EXTENSIONS = ("linalg", "fft")
+
+
+class Extension:
+    """An extension of the standard: functions under a name of their own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"autograd_ops.{self.name}"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in registry:
+            return registry[name].function
+        return undeclared(name, self.name)
+
+
+def undeclared(name: str, extension: str = "") -> Any:
+    """Return a name of the default backend, its functions guarded."""
+    value = _look_up(get_backend(), name, extension)
+    if isinstance(value, type) or not callable(value):
+        return value
+    full_name = f"{extension}.{name}" if extension else name
+
+    @wraps(value)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        everything = [*arguments, *keywords.values()]
+        if any(isinstance(x, Tracked) for x in everything):
+            raise error(
+                NotImplementedError,
+                full_name,
+                "has no derivative rule",
+                ", ".join(map(describe, arguments)),
+                "Declare one (docs/add_an_operation.md), or say stop_gradient(x) if no "
+                "derivative is wanted.",
+            )
+        arrays = [x for x in everything if is_array(x)]
+        xp = backend_of(arrays[0]) if arrays else get_backend()
+        return _look_up(xp, name, extension)(*arguments, **keywords)
+
+    return call
+
+
+def _look_up(xp: Any, name: str, extension: str) -> Any:
+    return getattr(getattr(xp, extension) if extension else xp, name)

@@ -1,0 +1,35 @@
+"""Utility functions (the standard's chapter of that name)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.operation import composite, constant
+from autograd_core.tensor import Array
+from autograd_ops.axes import along, normalized
+from autograd_ops.indexing_functions import basic_index
+from autograd_ops.manipulation_functions import concat
+
+
+@constant
+def all(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+    """Whether all elements hold."""
+
+
+@constant
+def any(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+    """Whether any element holds."""
+
+
+@composite
+def diff(
+    x: Array, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
+) -> Array:
+    """Difference of neighbours along an axis, ``n`` times."""
+    (k,) = normalized(axis, x.ndim)
+    parts = [part for part in (prepend, x, append) if part is not None]
+    x = concat(parts, axis=k) if len(parts) > 1 else x
+    for _ in range(n):
+        after = basic_index(x, key=along(k, slice(1, None)))
+        x = after - basic_index(x, key=along(k, slice(0, -1)))
+    return x
