@@ -9,8 +9,6 @@ package (entry-point group ``autograd_core.backends``).
 
 from __future__ import annotations
 
-import difflib
-import importlib.metadata
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -184,7 +182,9 @@ def register_backend(backend: type[Backend]) -> type[Backend]:
 
 def _load_entry_points() -> None:
     """Register the backends of other installed packages."""
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    from importlib.metadata import entry_points  # 10 ms, not wanted at import
+
+    for entry in entry_points(group=ENTRY_POINTS):
         if entry.name not in known:
             register_backend(entry.load())
 
@@ -193,7 +193,9 @@ def _class_named(name: str) -> type[Backend]:
     if name not in known:
         _load_entry_points()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, n=3, cutoff=0.4)
         hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
         raise error(
             ValueError,
@@ -259,7 +261,19 @@ def _backend_of_namespace(namespace: Any) -> Backend:
 
 # ------------------------------------------------------------------ whose array is it
 
-_NOT_ARRAYS = {bool, int, float, complex, str, tuple, list, slice, type(None), type(...)}
+_NOT_ARRAYS = {
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    tuple,
+    list,
+    slice,
+    type(None),
+    type(...),
+}
+
 
 def backend_of(x: Any) -> Backend:
     """Return the backend of an array, whatever the default is.
@@ -380,7 +394,9 @@ class Backends(list[SimpleNamespace]):
         rows = [titles, *(self._cells(row) for row in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            "  ".join(
+                cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+            )
             for row in rows
         )
         return "\n".join(line.rstrip() for line in lines)
@@ -426,7 +442,9 @@ def backends() -> Backends:
 
 
 def _version(distribution: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        return version(distribution)
+    except PackageNotFoundError:
         return None

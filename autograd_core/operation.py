@@ -12,7 +12,6 @@ Broadcasting, mixed dtypes, accumulation and levels are handled here, never in a
 
 from __future__ import annotations
 
-import ast
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -62,7 +61,10 @@ class Sample:
 
 
 def sample(*shapes: tuple[int, ...], **statics: Any) -> Sample:
-    """Declare a call with arguments of these shapes and these other parameters."""
+    """Declare a call with arguments of these shapes and these other parameters.
+
+    A list stands for an array of what it holds: indices, masks.
+    """
     return Sample(shapes, statics)
 
 
@@ -130,7 +132,7 @@ class Operation:
             domain = dict.fromkeys(self.arguments, domain)
         self.dtype_index: int | None = None
         if "dtype" in self.statics:
-            self.dtype_index = self.statics.index("dtype") - len(self.statics)
+            self.dtype_index = self.statics.index("dtype")
         self.elementwise = elementwise
         self.variadic = variadic
         self.broadcasts = broadcasts or elementwise
@@ -189,8 +191,11 @@ class Operation:
 
 
 def elementwise(
-    *, domain: dict[str, Domain] | Domain = REAL, implementation: Function | None = None,
-    samples: Sequence[Sample] = (), **rules: Function,
+    *,
+    domain: dict[str, Domain] | Domain = REAL,
+    implementation: Function | None = None,
+    samples: Sequence[Sample] = (),
+    **rules: Function,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function of corresponding elements.
 
@@ -239,8 +244,12 @@ def elementwise(
 
 
 def linear(
-    *, samples: Sequence[Sample], implementation: Function | None = None,
-    broadcasts: bool = False, variadic: bool = False, domain: Domain = REAL,
+    *,
+    samples: Sequence[Sample],
+    implementation: Function | None = None,
+    broadcasts: bool = False,
+    variadic: bool = False,
+    domain: Domain = REAL,
     **transposes: Function,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function that is linear in each of its arguments.
@@ -268,8 +277,12 @@ def linear(
 
 
 def general(
-    *, jvp: dict[str, Function | None], vjp: dict[str, Function | None], samples: Sequence[Sample],
-    broadcasts: bool = False, domain: dict[str, Domain] | Domain = REAL,
+    *,
+    jvp: dict[str, Function | None],
+    vjp: dict[str, Function | None],
+    samples: Sequence[Sample],
+    broadcasts: bool = False,
+    domain: dict[str, Domain] | Domain = REAL,
     implementation: Function | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function with a rule for each mode; where one lacks, its use raises."""
@@ -285,7 +298,10 @@ def general(
             samples=samples,
         )
         read = [
-            [operation.rule(f) if (f := rules.get(name)) else None for name in arguments]
+            [
+                operation.rule(f) if (f := rules.get(name)) else None
+                for name in arguments
+            ]
             for rules in (jvp, vjp)
         ]
         return operation.declare(*read)
@@ -313,7 +329,7 @@ def composite(function: Callable[P, R]) -> Callable[P, R]:
         bound = operation.signature.bind(*arguments, **keywords)
         bound.apply_defaults()
         values = tuple(bound.arguments.values())
-        result: R = _emit(operation, values, values)
+        result: R = _emit(operation, (), values)
         return result
 
     call.__code__ = call.__code__.replace(
@@ -495,9 +511,10 @@ def _emit_source(operation: Operation) -> str:
     return EMIT.format(name=operation.name, parameters=parameters, call=call)
 
 
-def _saved_source(rule: Rule, **values: str) -> str:
+def _saved_source(rule: Rule | None, **values: str) -> str:
     """Return the tail of an edge: what the rule named, by its name in the template."""
-    return "".join(f", {values.get(name, name)}" for name in rule.names)
+    names = rule.names if rule else ()
+    return "".join(f", {values.get(name, name)}" for name in names)
 
 
 def _function_source(operation: Operation) -> str:
@@ -517,13 +534,16 @@ def _function_source(operation: Operation) -> str:
             saved=_saved_source(rules[0], x="v", x_shape="v.shape"),
             statics=statics,
         )
-    if operation.arguments == ("x1", "x2") == tuple(parameters) and operation.elementwise:
+    if (
+        operation.arguments == ("x1", "x2") == tuple(parameters)
+        and operation.elementwise
+    ):
         return BINARY.format(
             name=name,
             saved_0=_saved_source(rules[0], x1="v1", x2="v2", x1_shape="v1.shape"),
             saved_1=_saved_source(rules[1], x1="v1", x2="v2", x2_shape="v2.shape"),
-            kept_1="xp.copy_of_small(x1)" if "x1" in rules[1].names else "x1",
-            kept_2="xp.copy_of_small(x2)" if "x2" in rules[0].names else "x2",
+            kept_1="xp.copy_of_small(x1)" if "x1" in operation.kept else "x1",
+            kept_2="xp.copy_of_small(x2)" if "x2" in operation.kept else "x2",
         )
     arguments = operation.arguments[0] if operation.variadic else None
     return PLAIN.format(
@@ -538,15 +558,25 @@ def _compile(
     declaration: Function, source: str, scope: dict[str, Any], offset: int = 0
 ) -> Function:
     """Compile a function as if it stood where its operation is declared."""
-    code = declaration.__code__
-    tree = ast.parse(source)
-    for place in ast.walk(tree):
-        if isinstance(place, (ast.stmt, ast.expr, ast.excepthandler, ast.arg)):
-            place.lineno = place.end_lineno = code.co_firstlineno + offset
+    place = declaration.__code__
     scope["__name__"] = declaration.__module__
-    exec(compile(tree, code.co_filename, "exec"), scope)
+    exec(compile(source, place.co_filename, "exec"), scope)
     function: Function = scope[declaration.__name__]
+    function.__code__ = function.__code__.replace(
+        co_firstlineno=place.co_firstlineno + offset,
+        co_linetable=_one_line(len(function.__code__.co_code) // 2),
+    )
     return function
+
+
+def _one_line(units: int) -> bytes:
+    """Return a line table that puts all instructions on a function's first line.
+
+    One entry for up to eight code units: kind 13, "no column", and a line delta of 0
+    (CPython, Objects/locations.md).
+    """
+    lengths = [min(8, units - k) for k in range(0, units, 8)]
+    return b"".join(bytes((0x80 | 13 << 3 | n - 1, 0)) for n in lengths)
 
 
 # ------------------------------------------------------------------ calling
@@ -563,7 +593,7 @@ def apply(
     statics = tuple(_raw(value) for value in statics)
     level = _highest_level(operation, arguments)
     if level is None:
-        return _emit(operation, arguments, arguments + statics)
+        return _emit(operation, arguments, statics)
     rules = operation.jvp if level.forward else operation.vjp
     if operation.variadic:
         rules = rules * len(arguments)
@@ -572,6 +602,8 @@ def apply(
         if active[k] and rule is None:
             raise _no_rule(operation, k, arguments, level)
     lower = [a.value if on else a for a, on in zip(arguments, active, strict=True)]
+    raw = backend.backend_of(lowest(lower[active.index(True)]))
+    statics = _with_own_dtype(operation, raw, statics)
     guards: list[tuple[Any, str]] = []
     if not level.forward:
         lower, statics = _keep(operation, lower, active, statics, guards)
@@ -628,7 +660,9 @@ def _names(operation: Operation, arguments: tuple[Any, ...]) -> tuple[str, ...]:
     return operation.arguments or tuple(operation.signature.parameters)
 
 
-def note_call(cause: Exception, operation: Operation, arguments: tuple[Any, ...]) -> None:
+def note_call(
+    cause: Exception, operation: Operation, arguments: tuple[Any, ...]
+) -> None:
     """Say on a library's exception which operation it came from, once."""
     if not getattr(cause, "__notes__", None) and "(at " not in str(cause):
         names = _names(operation, arguments)
@@ -636,23 +670,30 @@ def note_call(cause: Exception, operation: Operation, arguments: tuple[Any, ...]
 
 
 def _emit(
-    operation: Operation, arguments: tuple[Any, ...], values: tuple[Any, ...]
+    operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
 ) -> Any:
     """Call the library on raw arrays."""
-    xp = _backend(operation, arguments)
+    xp = _backend(operation, arguments or statics)
     if xp is None:
-        xp = _backend(operation, values) or backend.get_backend()
-        if arguments and all(isinstance(a, SCALARS) for a in arguments):
-            count = len(arguments)
-            values = (*map(xp.asarray, arguments), *values[count:])
-    if operation.dtype_index is not None and values[operation.dtype_index] is not None:
-        at = operation.dtype_index
-        values = (*values[:at], xp.dtype(values[at]), *values[at + 1 :])
+        xp = backend.get_backend()
+        if all(type(a) in SCALARS for a in arguments):
+            arguments = tuple(map(xp.asarray, arguments))
+    statics = _with_own_dtype(operation, xp, statics)
     try:
-        return operation.emit(xp, *values)
+        return operation.emit(xp, *arguments, *statics)
     except Exception as cause:
-        note_call(cause, operation, arguments)
+        note_call(cause, operation, arguments or statics)
         raise
+
+
+def _with_own_dtype(
+    operation: Operation, xp: backend.Backend, statics: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Replace a dtype's name, or another library's dtype, by the library's own."""
+    at = operation.dtype_index
+    if at is None or statics[at] is None:
+        return statics
+    return (*statics[:at], xp.dtype(statics[at]), *statics[at + 1 :])
 
 
 def _backend(operation: Operation, values: tuple[Any, ...]) -> backend.Backend | None:
@@ -781,17 +822,20 @@ def unbroadcast(xp: Any, t: Array, shape: tuple[int, ...]) -> Array:
     lead = len(t.shape) - len(shape)
     if lead > 0:
         t = xp.sum(t, axis=tuple(range(lead)))
-    axes = tuple(
-        k for k, n in enumerate(shape) if n == 1 and t.shape[k] != 1
-    )
+    axes = tuple(k for k, n in enumerate(shape) if n == 1 and t.shape[k] != 1)
     if axes:
         t = xp.sum(t, axis=axes, keepdims=True)
     return t if t.shape == shape else xp.broadcast_to(t, shape)
 
 
 def _with_tangent(
-    operation: Operation, arguments: tuple[Any, ...], lower: list[Any],
-    active: list[bool], statics: tuple[Any, ...], y: Array, level: Level,
+    operation: Operation,
+    arguments: tuple[Any, ...],
+    lower: list[Any],
+    active: list[bool],
+    statics: tuple[Any, ...],
+    y: Array,
+    level: Level,
 ) -> Array:
     """Apply the rules of forward mode: the result with its tangent."""
     if operation.variadic:

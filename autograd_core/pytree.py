@@ -21,7 +21,7 @@ class Structure:
     A leaf is the structure whose container is ``object``.
     """
 
-    container: type
+    container: Any
     keys: tuple[Any, ...] = ()
     children: tuple[Structure, ...] = ()
 
@@ -97,7 +97,9 @@ def _unflatten_from(structure: Structure, leaves: Iterator[Any]) -> Any:
     children = [_unflatten_from(child, leaves) for child in structure.children]
     if issubclass(container, dict):
         return container(zip(structure.keys, children, strict=True))
-    return container(*children) if hasattr(container, "_fields") else container(children)
+    return (
+        container(*children) if hasattr(container, "_fields") else container(children)
+    )
 
 
 def map(function: Callable[..., Any], tree: Any, *trees: Any) -> Any:

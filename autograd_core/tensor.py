@@ -204,10 +204,14 @@ class Tracked:
     __mod__, __rmod__ = Operator("remainder"), Operator("remainder", reflected=True)
     __pow__, __rpow__ = Operator("pow"), Operator("pow", reflected=True)
     __matmul__, __rmatmul__ = Operator("matmul"), Operator("matmul", reflected=True)
-    __neg__, __pos__, __abs__ = Operator("negative"), Operator("positive"), Operator("abs")
+    __neg__, __pos__, __abs__ = (
+        Operator("negative"),
+        Operator("positive"),
+        Operator("abs"),
+    )
     __lt__, __le__ = Operator("less"), Operator("less_equal")
     __gt__, __ge__ = Operator("greater"), Operator("greater_equal")
-    __eq__, __ne__ = Operator("equal"), Operator("not_equal")  # type: ignore[assignment]
+    __eq__, __ne__ = Operator("equal"), Operator("not_equal")
     __hash__ = object.__hash__
     __array_ufunc__ = Operator("array_ufunc")
     __array_function__ = Operator("array_function")
@@ -382,7 +386,11 @@ class Tensor(Tracked):
                 describe(data),
                 "Use it as it is, or Tensor(stop_gradient(x)) to start a new graph.",
             )
-        xp = backend.backend_of(data) if backend.is_array(data) else backend.get_backend()
+        xp = (
+            backend.backend_of(data)
+            if backend.is_array(data)
+            else backend.get_backend()
+        )
         if dtype is not None or device is not None or not backend.is_array(data):
             dtype = None if dtype is None else xp.dtype(dtype)
             data = xp.asarray(data, dtype=dtype, device=device)

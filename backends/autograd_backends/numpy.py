@@ -27,7 +27,7 @@ class NumPy(Backend):
         import numpy
 
         self.numpy = numpy
-        self._add_reduce = numpy.add.reduce
+        self._add_reduce: Any = numpy.add.reduce
         self._alone = self._holders(numpy.ones(1))
         return namespace
 

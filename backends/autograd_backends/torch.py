@@ -80,7 +80,11 @@ def forward_slices(
             if isinstance(key, slice):
                 if (key.step or 1) < 0:
                     picked = range(*key.indices(shape[axis]))
-                    key = slice(picked[-1], picked[0] + 1, -key.step) if picked else slice(0)
+                    key = (
+                        slice(picked[-1], picked[0] + 1, -key.step)
+                        if picked
+                        else slice(0)
+                    )
                     flipped.append(out)
                 out += 1
             axis += 1

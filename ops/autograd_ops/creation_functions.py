@@ -46,7 +46,12 @@ def as_like(x: Array, library: Array) -> Array:
 
 @constant
 def arange(
-    start: float, /, stop: Any = None, step: float = 1, *, dtype: Any = None,
+    start: float,
+    /,
+    stop: Any = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
     device: Any = None,
 ) -> Array:
     """Evenly spaced values in a half-open interval."""
@@ -64,7 +69,12 @@ def empty_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
 
 @constant
 def eye(
-    n_rows: int, n_cols: Any = None, /, *, k: int = 0, dtype: Any = None,
+    n_rows: int,
+    n_cols: Any = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: Any = None,
     device: Any = None,
 ) -> Array:
     """Ones on a diagonal."""
@@ -76,7 +86,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 
 
 @constant
-def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
+def full(
+    shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None
+) -> Array:
     """Array of one value."""
 
 
@@ -89,7 +101,13 @@ def full_like(
 
 @constant
 def linspace(
-    start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None,
+    start: Any,
+    stop: Any,
+    /,
+    num: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
     endpoint: bool = True,
 ) -> Array:
     """Evenly spaced values in an interval."""

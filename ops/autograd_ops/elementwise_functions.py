@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core.operation import POSITIVE, composite, constant, elementwise
+from autograd_core.operation import POSITIVE, composite, constant, elementwise, sample
 from autograd_core.tensor import Array, pass_through
 
 # ------------------------------------------------------------------ arithmetic
@@ -184,12 +184,12 @@ def copysign_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     return xp.where(xp.signbit(x1) == xp.signbit(x2), t, -t)
 
 
-@elementwise(x1=copysign_x1)
+@elementwise(x1=copysign_x1, samples=(sample((3,), x2=[1.0, -2.0, -0.5]),))
 def copysign(x1: Array, x2: Array, /) -> Array:
     """Magnitude of ``x1`` with the sign of ``x2``, which has derivative 0."""
 
 
-@elementwise(x1=pass_through)
+@elementwise(x1=pass_through, samples=(sample((2,), x2=[1.0, -2.0]),))
 def nextafter(x1: Array, x2: Array, /) -> Array:
     """Next representable number after ``x1`` towards ``x2``: ``x1``, to rounding."""
 

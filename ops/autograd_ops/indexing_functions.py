@@ -41,7 +41,7 @@ def basic_index_forward(xp: Any, x: Array, key: Any) -> Array:
     samples=(
         sample((3, 4), key=(1, ...)),
         sample((3, 4), key=(slice(None), slice(0, None, 2))),
-        sample((2, 3, 4), key=(..., None, -1)),
+        sample((2, 3, 4), key=(None, ..., slice(1, 3))),
         sample((5,), key=slice(1, 1)),
     ),
 )
@@ -90,7 +90,7 @@ def array_index_forward(xp: Any, x: Array, key: Any) -> Array:
 @linear(
     x=array_index_transpose,
     implementation=array_index_forward,
-    samples=(sample((3, 4), key=(True,)),),
+    samples=(sample((4,), key=[3, 0, 3]), sample((3,), key=[True, False, True])),
 )
 def array_index(x: Array, key: Any, /) -> Array:
     """Index with integer arrays and boolean masks."""

@@ -79,7 +79,17 @@ def size(x: Array) -> int:
 
 
 BEYOND = (
-    transpose, ravel, swapaxes, dot, squeeze, cumsum, cumprod, outer, shape, ndim, size
+    transpose,
+    ravel,
+    swapaxes,
+    dot,
+    squeeze,
+    cumsum,
+    cumprod,
+    outer,
+    shape,
+    ndim,
+    size,
 )
 """Functions of NumPy, by their names, that the standard spells otherwise."""
 
@@ -104,7 +114,9 @@ def array_ufunc(
     function = counterparts().get(ufunc)
     unknown = keywords.keys() - inspect.signature(function or no_counterpart).parameters
     if method != "__call__" or function is None or unknown:
-        called = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        called = f"numpy.{ufunc.__name__}" + (
+            "" if method == "__call__" else f".{method}"
+        )
         raise no_counterpart(called, keywords, inputs)
     return function(*inputs, **keywords)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.operation import constant, elementwise
+from autograd_core.operation import constant, elementwise, sample
 from autograd_core.tensor import Array
 
 
@@ -16,7 +16,14 @@ def where_x2(xp: Any, t: Array, condition: Array) -> Array:
     return xp.where(condition, 0.0, t)
 
 
-@elementwise(x1=where_x1, x2=where_x2)
+@elementwise(
+    x1=where_x1,
+    x2=where_x2,
+    samples=(
+        sample((2, 3), (2, 3), condition=[[True, False, True], [False, False, True]]),
+        sample((3, 1), (), condition=[True, False]),
+    ),
+)
 def where(condition: Array, x1: Array, x2: Array, /) -> Array:
     """Choose ``x1`` where a condition holds, else ``x2``."""
 
@@ -32,7 +39,7 @@ def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> A
 
 
 @constant
-def nonzero(x: Array, /) -> tuple[Array, ...]:
+def nonzero(x: Array, /) -> Any:
     """Indices of the elements that are not 0."""
 
 
