@@ -1,4 +1,4 @@
-"""Operations: how one is declared, and what happens when it is called.
+"""Operations: how one is declared.
 
 An operation is declared once, as a function with a docstring and no body, together with
 its derivative rules. A rule is a plain function ``rule(xp, t, *named)``: `t` is a
@@ -7,7 +7,8 @@ arguments, the result ``y``, and the shape of an argument (``x_shape``). Only wh
 name is kept for the backward pass. The same rule is read on raw arrays, where it
 computes numbers, and on tracked ones, where it computes a new piece of graph.
 
-Broadcasting, mixed dtypes, accumulation and levels are handled here, never in a rule.
+Broadcasting, mixed dtypes, accumulation and levels are handled in `apply`, never in a
+rule.
 """
 
 from __future__ import annotations
@@ -19,25 +20,10 @@ from dataclasses import dataclass, field
 from functools import update_wrapper
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from autograd_core import backend, tensor
-from autograd_core.errors import add_call_note, describe, describe_arguments, error
-from autograd_core.tensor import (
-    Array,
-    Dual,
-    Edge,
-    Level,
-    Node,
-    Tensor,
-    Tracked,
-    lowest,
-    make_dual,
-    make_tensor,
-    namespace_of,
-    new,
-    node_ids,
-    overwritten,
-    unchanged,
-)
+from autograd_core import backend
+from autograd_core.apply import call_library
+from autograd_core.source import emit_function, public_function
+from autograd_core.tensor import Array, Tracked
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +32,6 @@ Domain: TypeAlias = tuple[float, float]
 
 REAL: Domain = (-math.inf, math.inf)
 POSITIVE: Domain = (0.0, math.inf)
-SCALARS = (int, float, complex)
 
 registry: dict[str, Operation] = {}
 """Every declared operation by its name."""
@@ -146,9 +131,8 @@ class Operation:
         self.vjp: tuple[Rule | None, ...] = ()
         if implementation is not None:
             backend.implementations[self.name] = implementation
-        self.emit = _compile(declaration, _emit_source(self), {}, offset=1)
-        self.function: Function = declaration
         self.declaration = declaration
+        self.emit = emit_function(self)
 
     def __repr__(self) -> str:
         return self.name
@@ -175,14 +159,7 @@ class Operation:
         """Take the rules, write the function that users call, and register."""
         self.jvp, self.vjp = tuple(jvp), tuple(vjp)
         self.kept = {name for rule in self.vjp if rule for name in rule.names}
-        source = _function_source(self)
-        scope = {"operation": self, "apply": apply, "Tensor": Tensor, "Dual": Dual}
-        scope |= {"Node": Node, "new": new, "ids": node_ids, "note": note_call}
-        scope |= {f"rule_{k}": r.function for k, r in enumerate(self.vjp) if r}
-        parameters = self.signature.parameters.values()
-        scope |= {f"default_{p.name}": p.default for p in parameters}
-        function = _compile(self.declaration, source, scope)
-        self.function = update_wrapper(function, self.declaration)
+        self.function = update_wrapper(public_function(self), self.declaration)
         registry[self.name] = self
         return self.function
 
@@ -329,14 +306,15 @@ def composite(function: Callable[P, R]) -> Callable[P, R]:
         bound = operation.signature.bind(*arguments, **keywords)
         bound.apply_defaults()
         values = tuple(bound.arguments.values())
-        result: R = _emit(operation, (), values)
+        result: R = call_library(operation, (), values)
         return result
 
+    place = function.__code__
     call.__code__ = call.__code__.replace(
         co_name=operation.name,
         co_qualname=operation.name,
-        co_filename=function.__code__.co_filename,
-        co_firstlineno=function.__code__.co_firstlineno - 1,
+        co_filename=place.co_filename,
+        co_firstlineno=place.co_firstlineno - 1,
     )
     operation.function = update_wrapper(call, function)
     registry[operation.name] = operation
@@ -363,515 +341,3 @@ def _itself(operation: Operation, k: int) -> Rule:
 
 def _linear_in_all(xp: Any, t: Array) -> Array:
     raise AssertionError("apply calls emit on all tangents at once")
-
-
-# ------------------------------------------------------------------ writing functions
-# One plain function per operation, compiled under the name, file and line of its
-# declaration: the fast path of reverse mode costs no more calls than it must, and
-# profilers, tracebacks and debuggers name the operation.
-
-UNARY = """
-def {name}({signature}):
-    if type(x) is Tensor{guard}:
-        world = x.world
-        xp = world.xp
-        v = x.value
-        try:
-            y = {call}
-        except Exception as cause:
-            note(cause, operation, (x,))
-            raise
-        result = new(Tensor)
-        result.value = y
-        result.world = world
-        result.node = Node(next(ids), ((x.node, rule_0{saved}),), xp, operation)
-        return result
-    return apply(operation, (x,), {statics})
-"""
-
-BINARY = """
-def {name}(x1, x2, /):
-    if type(x1) is Tensor:
-        world = x1.world
-        xp = world.xp
-        v1 = x1.value
-        kind = type(x2)
-        if kind is Tensor:
-            v2 = x2.value
-            if x2.world is world and v1.shape == v2.shape and v1.dtype is v2.dtype:
-                y = xp.{name}(v1, v2)
-                edges = (x1.node, rule_0{saved_0}), (x2.node, rule_1{saved_1})
-                result = new(Tensor)
-                result.value = y
-                result.world = world
-                result.node = Node(next(ids), edges, xp, operation)
-                return result
-        elif kind is float or kind is int:
-            v2 = x2
-            y = xp.{name}(v1, v2)
-            result = new(Tensor)
-            result.value = y
-            result.world = world
-            result.node = Node(next(ids), ((x1.node, rule_0{saved_0}),), xp, operation)
-            return result
-        elif (
-            kind is type(v1)
-            and kind is not Dual
-            and v1.shape == x2.shape
-            and v1.dtype is x2.dtype
-        ):
-            v2 = {kept_2}
-            if v2 is not None:
-                y = xp.{name}(v1, v2)
-                result = new(Tensor)
-                result.value = y
-                result.world = world
-                edges = ((x1.node, rule_0{saved_0}),)
-                result.node = Node(next(ids), edges, xp, operation)
-                return result
-    elif type(x2) is Tensor:
-        world = x2.world
-        xp = world.xp
-        v2 = x2.value
-        kind = type(x1)
-        if kind is float or kind is int:
-            v1 = x1
-        elif (
-            kind is type(v2)
-            and kind is not Dual
-            and v2.shape == x1.shape
-            and v2.dtype is x1.dtype
-        ):
-            v1 = {kept_1}
-        else:
-            v1 = None
-        if v1 is not None:
-            y = xp.{name}(v1, v2)
-            result = new(Tensor)
-            result.value = y
-            result.world = world
-            result.node = Node(next(ids), ((x2.node, rule_1{saved_1}),), xp, operation)
-            return result
-    return apply(operation, (x1, x2), ())
-"""
-
-PLAIN = """
-def {name}({signature}):
-    return apply(operation, {arguments}, {statics})
-"""
-
-EMIT = """
-def {name}(xp, {parameters}):
-    return xp.{name}({call})
-"""
-
-
-def _tuple(names: Sequence[str]) -> str:
-    return "(" + "".join(f"{name}, " for name in names) + ")"
-
-
-def _signature_source(operation: Operation) -> str:
-    """Return the declared signature, each default under a name of its own."""
-    pieces: list[str] = []
-    kind: Any = None
-    for p in operation.signature.parameters.values():
-        if kind is p.POSITIONAL_ONLY and p.kind is not kind:
-            pieces.append("/")
-        if p.kind is p.KEYWORD_ONLY and kind not in (p.KEYWORD_ONLY, p.VAR_POSITIONAL):
-            pieces.append("*")
-        star = "*" if p.kind is p.VAR_POSITIONAL else ""
-        default = "" if p.default is p.empty else f"=default_{p.name}"
-        pieces.append(f"{star}{p.name}{default}")
-        kind = p.kind
-    if kind is inspect.Parameter.POSITIONAL_ONLY:
-        pieces.append("/")
-    return ", ".join(pieces)
-
-
-def _call_source(operation: Operation, **renamed: str) -> str:
-    """Return the arguments of the library's call, in the declared order."""
-    pieces = []
-    for p in operation.signature.parameters.values():
-        value = renamed.get(p.name, p.name)
-        if p.kind is p.KEYWORD_ONLY:
-            pieces.append(f"{p.name}={value}")
-        else:
-            pieces.append(f"*{value}" if p.kind is p.VAR_POSITIONAL else value)
-    return ", ".join(pieces)
-
-
-def _emit_source(operation: Operation) -> str:
-    parameters = ", ".join(operation.arguments + operation.statics)
-    call = _call_source(operation)
-    if operation.variadic:
-        (arrays,) = operation.arguments
-        rest = "".join(f", {name}" for name in operation.statics)
-        source = f"\ndef {operation.name}(xp, *values):\n    *{arrays}{rest} = values\n"
-        return source + f"    return xp.{operation.name}({call})\n"
-    return EMIT.format(name=operation.name, parameters=parameters, call=call)
-
-
-def _saved_source(rule: Rule | None, **values: str) -> str:
-    """Return the tail of an edge: what the rule named, by its name in the template."""
-    names = rule.names if rule else ()
-    return "".join(f", {values.get(name, name)}" for name in names)
-
-
-def _function_source(operation: Operation) -> str:
-    rules, parameters = operation.vjp, operation.signature.parameters
-    name, statics = operation.name, _tuple(operation.statics)
-    signature = _signature_source(operation)
-    statics_are_plain = all(
-        p.kind is not p.POSITIONAL_ONLY or p.name in operation.arguments
-        for p in parameters.values()
-    )
-    if operation.arguments == ("x",) and rules[0] and statics_are_plain:
-        return UNARY.format(
-            name=name,
-            signature=signature,
-            guard=" and dtype is None" if "dtype" in parameters else "",
-            call=f"xp.{name}({_call_source(operation, x='v')})",
-            saved=_saved_source(rules[0], x="v", x_shape="v.shape"),
-            statics=statics,
-        )
-    if (
-        operation.arguments == ("x1", "x2") == tuple(parameters)
-        and operation.elementwise
-    ):
-        return BINARY.format(
-            name=name,
-            saved_0=_saved_source(rules[0], x1="v1", x2="v2", x1_shape="v1.shape"),
-            saved_1=_saved_source(rules[1], x1="v1", x2="v2", x2_shape="v2.shape"),
-            kept_1="xp.copy_of_small(x1)" if "x1" in operation.kept else "x1",
-            kept_2="xp.copy_of_small(x2)" if "x2" in operation.kept else "x2",
-        )
-    arguments = operation.arguments[0] if operation.variadic else None
-    return PLAIN.format(
-        name=name,
-        signature=signature,
-        arguments=f"tuple({arguments})" if arguments else _tuple(operation.arguments),
-        statics=statics,
-    )
-
-
-def _compile(
-    declaration: Function, source: str, scope: dict[str, Any], offset: int = 0
-) -> Function:
-    """Compile a function as if it stood where its operation is declared."""
-    place = declaration.__code__
-    scope["__name__"] = declaration.__module__
-    exec(compile(source, place.co_filename, "exec"), scope)
-    function: Function = scope[declaration.__name__]
-    function.__code__ = function.__code__.replace(
-        co_firstlineno=place.co_firstlineno + offset,
-        co_linetable=_one_line(len(function.__code__.co_code) // 2),
-    )
-    return function
-
-
-def _one_line(units: int) -> bytes:
-    """Return a line table that puts all instructions on a function's first line.
-
-    One entry for up to eight code units: kind 13, "no column", and a line delta of 0
-    (CPython, Objects/locations.md).
-    """
-    lengths = [min(8, units - k) for k in range(0, units, 8)]
-    return b"".join(bytes((0x80 | 13 << 3 | n - 1, 0)) for n in lengths)
-
-
-# ------------------------------------------------------------------ calling
-
-
-def apply(
-    operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
-) -> Any:
-    """Call an operation on anything: the one path that the fast ones shorten.
-
-    Peels off the highest level among the arguments, computes on what is below, and puts
-    that level back.
-    """
-    statics = tuple(_raw(value) for value in statics)
-    level = _highest_level(operation, arguments)
-    if level is None:
-        return _emit(operation, arguments, statics)
-    rules = operation.jvp if level.forward else operation.vjp
-    if operation.variadic:
-        rules = rules * len(arguments)
-    active = [isinstance(a, Tracked) and a.world.level is level for a in arguments]
-    for k, rule in enumerate(rules):
-        if active[k] and rule is None:
-            raise _no_rule(operation, k, arguments, level)
-    lower = [a.value if on else a for a, on in zip(arguments, active, strict=True)]
-    raw = backend.backend_of(lowest(lower[active.index(True)]))
-    statics = _with_own_dtype(operation, raw, statics)
-    guards: list[tuple[Any, str]] = []
-    if not level.forward:
-        lower, statics = _keep(operation, lower, active, statics, guards)
-    y = apply(operation, tuple(lower), statics)
-    if level.forward:
-        return _with_tangent(operation, arguments, lower, active, statics, y, level)
-    edges = []
-    for k, argument in enumerate(arguments):
-        rule = rules[k]
-        if active[k] and rule is not None:
-            saved = _named(operation, rule, lower, statics, y, k)
-            edge = _edge(operation, rule, argument.node, lower[k], y, saved)
-            for guard in guards:
-                edge = (edge[0], unchanged, guard, *edge[1:])
-            edges.append(edge)
-    xp = namespace_of(y)
-    if xp is not tensor.operations and not xp.is_floating(y.dtype):
-        return _not_floating(operation, y, lower)
-    return make_tensor(
-        y, Node(next(node_ids), tuple(edges), xp, operation), level.world(xp)
-    )
-
-
-def _raw(value: Any) -> Any:
-    """Strip every level off a parameter that is not differentiated."""
-    if isinstance(value, tuple):
-        return tuple(map(_raw, value))
-    return lowest(value)
-
-
-def _highest_level(operation: Operation, arguments: tuple[Any, ...]) -> Level | None:
-    """Return the level of the innermost transform among the arguments."""
-    highest: Level | None = None
-    for argument in arguments:
-        if isinstance(argument, Tracked):
-            level = argument.world.level
-            if not level.open:
-                raise error(
-                    ValueError,
-                    operation.name,
-                    f"an argument was kept from a call of {level.name} that has ended",
-                    describe_arguments(_names(operation, arguments), arguments),
-                    "Return it from the function instead of storing it, or store "
-                    "stop_gradient(x).",
-                )
-            if highest is None or level.number > highest.number:
-                highest = level
-    return highest
-
-
-def _names(operation: Operation, arguments: tuple[Any, ...]) -> tuple[str, ...]:
-    if operation.variadic:
-        return tuple(f"{operation.arguments[0]}[{k}]" for k in range(len(arguments)))
-    return operation.arguments or tuple(operation.signature.parameters)
-
-
-def note_call(
-    cause: Exception, operation: Operation, arguments: tuple[Any, ...]
-) -> None:
-    """Say on a library's exception which operation it came from, once."""
-    if not getattr(cause, "__notes__", None) and "(at " not in str(cause):
-        names = _names(operation, arguments)
-        add_call_note(cause, operation.name, describe_arguments(names, arguments))
-
-
-def _emit(
-    operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
-) -> Any:
-    """Call the library on raw arrays."""
-    xp = _backend(operation, arguments or statics)
-    if xp is None:
-        xp = backend.get_backend()
-        if all(type(a) in SCALARS for a in arguments):
-            arguments = tuple(map(xp.asarray, arguments))
-    statics = _with_own_dtype(operation, xp, statics)
-    try:
-        return operation.emit(xp, *arguments, *statics)
-    except Exception as cause:
-        note_call(cause, operation, arguments or statics)
-        raise
-
-
-def _with_own_dtype(
-    operation: Operation, xp: backend.Backend, statics: tuple[Any, ...]
-) -> tuple[Any, ...]:
-    """Replace a dtype's name, or another library's dtype, by the library's own."""
-    at = operation.dtype_index
-    if at is None or statics[at] is None:
-        return statics
-    return (*statics[:at], xp.dtype(statics[at]), *statics[at + 1 :])
-
-
-def _backend(operation: Operation, values: tuple[Any, ...]) -> backend.Backend | None:
-    """Return the one library of the arrays among values, None if there is no array."""
-    found: backend.Backend | None = None
-    for value in values:
-        if type(value) in SCALARS or type(value) is bool:
-            continue
-        if isinstance(value, (tuple, list)):
-            xp = _backend(operation, tuple(value))
-        else:
-            xp = backend.backend_of(value) if backend.is_array(value) else None
-        if xp is not None and found is not None and xp is not found:
-            raise error(
-                TypeError,
-                operation.name,
-                f"the arguments belong to two libraries, {found} and {xp}",
-                describe_arguments(_names(operation, values), values),
-                f"Convert one of them, with autograd_core.ops.asarray under "
-                f"use_backend({str(found)!r}).",
-            )
-        found = found or xp
-    return found
-
-
-def _no_rule(
-    operation: Operation, k: int, arguments: tuple[Any, ...], level: Level
-) -> Exception:
-    mode = "forward" if level.forward else "reverse"
-    names = _names(operation, arguments)
-    return error(
-        NotImplementedError,
-        operation.name,
-        f"has no derivative rule for argument {names[k]} in {mode} mode",
-        describe_arguments(names, arguments),
-        "Declare one (docs/add_an_operation.md), or say stop_gradient(x) if no "
-        "derivative is wanted.",
-    )
-
-
-def _keep(
-    operation: Operation,
-    lower: list[Any],
-    active: list[bool],
-    statics: tuple[Any, ...],
-    guards: list[tuple[Any, str]],
-) -> tuple[list[Any], tuple[Any, ...]]:
-    """Put raw constants that a rule keeps out of the user's reach, or watch them."""
-
-    def keep(name: str, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(keep(name, part) for part in value)
-        if name not in operation.kept or not backend.is_array(value):
-            return value
-        kept, check = backend.backend_of(value).snapshot(value)
-        if check is not None:
-            guards.append((check, overwritten(operation.name, value)))
-        return kept
-
-    names = operation.arguments
-    if not operation.variadic:
-        values = zip(names, lower, active, strict=True)
-        lower = [value if on else keep(name, value) for name, value, on in values]
-    pairs = zip(operation.statics, statics, strict=True)
-    return lower, tuple(keep(name, value) for name, value in pairs)
-
-
-def _named(
-    operation: Operation,
-    rule: Rule,
-    lower: Sequence[Any],
-    statics: tuple[Any, ...],
-    y: Array,
-    index: int,
-) -> tuple[Any, ...]:
-    """Return what a rule asked for by name."""
-    known = dict(zip(operation.statics, statics, strict=True), y=y)
-    if operation.variadic:
-        known |= {"index": index, "shapes": tuple(value.shape for value in lower)}
-    else:
-        known.update(zip(operation.arguments, lower, strict=True))
-    return tuple(
-        known[name] if name in known else _attribute(known, *name.rsplit("_", 1))
-        for name in rule.names
-    )
-
-
-def _attribute(known: dict[str, Any], argument: str, attribute: str) -> Any:
-    """Return the shape or the device of an argument."""
-    value = known[argument]
-    if attribute == "shape":
-        return getattr(value, "shape", ())
-    raw = lowest(value)
-    return backend.backend_of(raw).device_of(raw)
-
-
-def _edge(
-    operation: Operation,
-    rule: Rule,
-    parent: Node,
-    value: Array,
-    y: Array,
-    saved: tuple[Any, ...],
-) -> Edge:
-    """Build the edge of one argument, restoring its shape and dtype where needed."""
-    same_shape = not operation.broadcasts or (
-        operation.elementwise and value.shape == y.shape
-    )
-    if same_shape and value.dtype == y.dtype:
-        return (parent, rule.function, *saved)
-    return (parent, restore, rule.function, value.shape, value.dtype, *saved)
-
-
-def restore(
-    xp: Any, t: Array, rule: Function, shape: tuple[int, ...], dtype: Any, *saved: Any
-) -> Array:
-    """Apply a rule, then sum over broadcast axes and convert to the input's dtype."""
-    cotangent = unbroadcast(xp, rule(xp, t, *saved), shape)
-    return cotangent if cotangent.dtype == dtype else xp.astype(cotangent, dtype)
-
-
-def unbroadcast(xp: Any, t: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a cotangent over the axes along which an argument was broadcast."""
-    if t.shape == shape:
-        return t
-    lead = len(t.shape) - len(shape)
-    if lead > 0:
-        t = xp.sum(t, axis=tuple(range(lead)))
-    axes = tuple(k for k, n in enumerate(shape) if n == 1 and t.shape[k] != 1)
-    if axes:
-        t = xp.sum(t, axis=axes, keepdims=True)
-    return t if t.shape == shape else xp.broadcast_to(t, shape)
-
-
-def _with_tangent(
-    operation: Operation,
-    arguments: tuple[Any, ...],
-    lower: list[Any],
-    active: list[bool],
-    statics: tuple[Any, ...],
-    y: Array,
-    level: Level,
-) -> Array:
-    """Apply the rules of forward mode: the result with its tangent."""
-    if operation.variadic:
-        tangents = [
-            a.tangent if on else tensor.operations.zeros_like(v)
-            for a, v, on in zip(arguments, lower, active, strict=True)
-        ]
-        return make_dual(y, apply(operation, tuple(tangents), statics), level)
-    total: Any = None
-    for k, (argument, rule) in enumerate(zip(arguments, operation.jvp, strict=True)):
-        if active[k] and rule is not None:
-            saved = _named(operation, rule, lower, statics, y, k)
-            tracked = any(isinstance(v, Tracked) for v in (argument.tangent, *saved))
-            xp = tensor.operations if tracked else namespace_of(lower[k])
-            term = rule.function(xp, argument.tangent, *saved)
-            total = term if total is None else total + term
-    xp = namespace_of(total)
-    if total.shape != y.shape:
-        total = xp.broadcast_to(total, y.shape)
-    if total.dtype != y.dtype:
-        raw = backend.backend_of(lowest(y))
-        if not raw.is_floating(y.dtype):
-            return _not_floating(operation, y, lower)
-        total = xp.astype(total, y.dtype)
-    return make_dual(y, total, level)
-
-
-def _not_floating(operation: Operation, y: Array, lower: list[Any]) -> Array:
-    """Return an integer or boolean result, which is constant; refuse a complex one."""
-    raw = lowest(y)
-    if backend.backend_of(raw).isdtype(raw.dtype, "complex floating"):
-        raise error(
-            TypeError,
-            operation.name,
-            "complex numbers are not differentiated yet",
-            f"{describe(y)} from {describe_arguments(operation.arguments, lower)}",
-            "Work with the real and the imaginary part as two arrays.",
-        )
-    return raw

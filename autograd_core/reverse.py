@@ -18,7 +18,6 @@ from autograd_core.tensor import (
     Tracked,
     leaf_of,
     lowest,
-    namespace_of,
     require_floating,
     track,
 )

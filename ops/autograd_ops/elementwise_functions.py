@@ -1,8 +1,9 @@
 """Elementwise functions (the standard's chapter of that name).
 
-Each rule is the linear map ``t -> partial * t``, written as a person would. Kinks follow
-docs/mathematics.md: where the function has no derivative the rule gives the symmetric
-member of the subdifferential (`abs` at 0: 0; `maximum` at a tie: one half each).
+Each rule is the linear map ``t -> partial * t``, written as a person would. Kinks
+follow docs/mathematics.md: where the function has no derivative the rule gives the
+symmetric member of the subdifferential (`abs` at 0: 0; `maximum` at a tie: one half
+each).
 """
 
 from __future__ import annotations

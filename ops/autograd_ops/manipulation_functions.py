@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core.operation import composite, linear, sample, unbroadcast
+from autograd_core.apply import unbroadcast
+from autograd_core.operation import composite, linear, sample
 from autograd_core.tensor import Array
 from autograd_ops.axes import Shape, along, normalized
 from autograd_ops.indexing_functions import basic_index, positions, scatter

@@ -1,0 +1,253 @@
+"""Writing the plain function behind each operation.
+
+What users call is compiled from a template, once, at declaration: the fast path of
+reverse mode for one or two arguments, then the general path, `apply`. An operation so
+costs no more Python calls than it must and keeps only what its rules name. It is
+compiled under the name, file and line of its declaration, so that profilers,
+tracebacks and debuggers name the operation and show where it is declared.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from autograd_core.apply import apply, note_call
+from autograd_core.tensor import Dual, Node, Tensor, new, node_ids
+
+if TYPE_CHECKING:
+    from autograd_core.operation import Operation, Rule
+
+Function: TypeAlias = Callable[..., Any]
+
+UNARY = """
+def {name}({signature}):
+    if type(x) is Tensor{guard}:
+        world = x.world
+        xp = world.xp
+        v = x.value
+        try:
+            y = {call}
+        except Exception as cause:
+            note(cause, operation, (x,))
+            raise
+        result = new(Tensor)
+        result.value = y
+        result.world = world
+        result.node = Node(next(ids), ((x.node, rule_0{saved}),), xp, operation)
+        return result
+    return apply(operation, (x,), {statics})
+"""
+
+BINARY = """
+def {name}(x1, x2, /):
+    if type(x1) is Tensor:
+        world = x1.world
+        xp = world.xp
+        v1 = x1.value
+        kind = type(x2)
+        if kind is Tensor:
+            v2 = x2.value
+            if x2.world is world and v1.shape == v2.shape and v1.dtype is v2.dtype:
+                y = xp.{name}(v1, v2)
+                edges = (x1.node, rule_0{saved_0}), (x2.node, rule_1{saved_1})
+                result = new(Tensor)
+                result.value = y
+                result.world = world
+                result.node = Node(next(ids), edges, xp, operation)
+                return result
+        elif kind is float or kind is int:
+            v2 = x2
+            y = xp.{name}(v1, v2)
+            result = new(Tensor)
+            result.value = y
+            result.world = world
+            result.node = Node(next(ids), ((x1.node, rule_0{saved_0}),), xp, operation)
+            return result
+        elif (
+            kind is type(v1)
+            and kind is not Dual
+            and v1.shape == x2.shape
+            and v1.dtype is x2.dtype
+        ):
+            v2 = {kept_2}
+            if v2 is not None:
+                y = xp.{name}(v1, v2)
+                result = new(Tensor)
+                result.value = y
+                result.world = world
+                edges = ((x1.node, rule_0{saved_0}),)
+                result.node = Node(next(ids), edges, xp, operation)
+                return result
+    elif type(x2) is Tensor:
+        world = x2.world
+        xp = world.xp
+        v2 = x2.value
+        kind = type(x1)
+        if kind is float or kind is int:
+            v1 = x1
+        elif (
+            kind is type(v2)
+            and kind is not Dual
+            and v2.shape == x1.shape
+            and v2.dtype is x1.dtype
+        ):
+            v1 = {kept_1}
+        else:
+            v1 = None
+        if v1 is not None:
+            y = xp.{name}(v1, v2)
+            result = new(Tensor)
+            result.value = y
+            result.world = world
+            result.node = Node(next(ids), ((x2.node, rule_1{saved_1}),), xp, operation)
+            return result
+    return apply(operation, (x1, x2), ())
+"""
+
+PLAIN = """
+def {name}({signature}):
+    return apply(operation, {arguments}, {statics})
+"""
+
+EMIT = """
+def {name}(xp, {parameters}):
+    return xp.{name}({call})
+"""
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return "(" + "".join(f"{name}, " for name in names) + ")"
+
+
+def _signature_source(operation: Operation) -> str:
+    """Return the declared signature, each default under a name of its own."""
+    pieces: list[str] = []
+    kind: Any = None
+    for p in operation.signature.parameters.values():
+        if kind is p.POSITIONAL_ONLY and p.kind is not kind:
+            pieces.append("/")
+        if p.kind is p.KEYWORD_ONLY and kind not in (p.KEYWORD_ONLY, p.VAR_POSITIONAL):
+            pieces.append("*")
+        star = "*" if p.kind is p.VAR_POSITIONAL else ""
+        default = "" if p.default is p.empty else f"=default_{p.name}"
+        pieces.append(f"{star}{p.name}{default}")
+        kind = p.kind
+    if kind is inspect.Parameter.POSITIONAL_ONLY:
+        pieces.append("/")
+    return ", ".join(pieces)
+
+
+def _call_source(operation: Operation, **renamed: str) -> str:
+    """Return the arguments of the library's call, in the declared order."""
+    pieces = []
+    for p in operation.signature.parameters.values():
+        value = renamed.get(p.name, p.name)
+        if p.kind is p.KEYWORD_ONLY:
+            pieces.append(f"{p.name}={value}")
+        else:
+            pieces.append(f"*{value}" if p.kind is p.VAR_POSITIONAL else value)
+    return ", ".join(pieces)
+
+
+def _emit_source(operation: Operation) -> str:
+    parameters = ", ".join(operation.arguments + operation.statics)
+    call = _call_source(operation)
+    if operation.variadic:
+        (arrays,) = operation.arguments
+        rest = "".join(f", {name}" for name in operation.statics)
+        source = f"\ndef {operation.name}(xp, *values):\n    *{arrays}{rest} = values\n"
+        return source + f"    return xp.{operation.name}({call})\n"
+    return EMIT.format(name=operation.name, parameters=parameters, call=call)
+
+
+def _saved_source(rule: Rule | None, **values: str) -> str:
+    """Return the tail of an edge: what the rule named, by its name in the template."""
+    names = rule.names if rule else ()
+    return "".join(f", {values.get(name, name)}" for name in names)
+
+
+def _function_source(operation: Operation) -> str:
+    rules, parameters = operation.vjp, operation.signature.parameters
+    name, statics = operation.name, _tuple(operation.statics)
+    signature = _signature_source(operation)
+    statics_are_plain = all(
+        p.kind is not p.POSITIONAL_ONLY or p.name in operation.arguments
+        for p in parameters.values()
+    )
+    if operation.arguments == ("x",) and rules[0] and statics_are_plain:
+        return UNARY.format(
+            name=name,
+            signature=signature,
+            guard=" and dtype is None" if "dtype" in parameters else "",
+            call=f"xp.{name}({_call_source(operation, x='v')})",
+            saved=_saved_source(rules[0], x="v", x_shape="v.shape"),
+            statics=statics,
+        )
+    if (
+        operation.arguments == ("x1", "x2") == tuple(parameters)
+        and operation.elementwise
+    ):
+        return BINARY.format(
+            name=name,
+            saved_0=_saved_source(rules[0], x1="v1", x2="v2", x1_shape="v1.shape"),
+            saved_1=_saved_source(rules[1], x1="v1", x2="v2", x2_shape="v2.shape"),
+            kept_1="xp.copy_of_small(x1)" if "x1" in operation.kept else "x1",
+            kept_2="xp.copy_of_small(x2)" if "x2" in operation.kept else "x2",
+        )
+    arguments = operation.arguments[0] if operation.variadic else None
+    return PLAIN.format(
+        name=name,
+        signature=signature,
+        arguments=f"tuple({arguments})" if arguments else _tuple(operation.arguments),
+        statics=statics,
+    )
+
+
+def public_function(operation: Operation) -> Function:
+    """Write what users call."""
+    scope = {
+        "operation": operation,
+        "apply": apply,
+        "note": note_call,
+        "Tensor": Tensor,
+        "Dual": Dual,
+        "Node": Node,
+        "new": new,
+        "ids": node_ids,
+    }
+    scope |= {f"rule_{k}": r.function for k, r in enumerate(operation.vjp) if r}
+    parameters = operation.signature.parameters.values()
+    scope |= {f"default_{p.name}": p.default for p in parameters}
+    return _compile(operation, _function_source(operation), scope)
+
+
+def emit_function(operation: Operation) -> Function:
+    """Write ``emit(xp, *arguments, *statics)``, the call of the library."""
+    return _compile(operation, _emit_source(operation), {}, below=1)
+
+
+def _compile(
+    operation: Operation, source: str, scope: dict[str, Any], below: int = 0
+) -> Function:
+    """Compile a function as if it stood where its operation is declared."""
+    place = operation.declaration.__code__
+    scope["__name__"] = operation.declaration.__module__
+    exec(compile(source, place.co_filename, "exec"), scope)
+    function: Function = scope[operation.name]
+    function.__code__ = function.__code__.replace(
+        co_firstlineno=place.co_firstlineno + below,
+        co_linetable=_one_line(len(function.__code__.co_code) // 2),
+    )
+    return function
+
+
+def _one_line(units: int) -> bytes:
+    """Return a line table that puts all instructions on a function's first line.
+
+    One entry for up to eight code units: kind 13, "no column", and a line delta of 0
+    (CPython, Objects/locations.md).
+    """
+    lengths = [min(8, units - k) for k in range(0, units, 8)]
+    return b"".join(bytes((0x80 | 13 << 3 | n - 1, 0)) for n in lengths)
