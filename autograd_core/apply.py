@@ -6,11 +6,12 @@ need not know of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 from autograd_core import backend, tensor
 from autograd_core.errors import add_call_note, describe, describe_arguments, error
+from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import (
     Array,
     Edge,
@@ -25,11 +26,6 @@ from autograd_core.tensor import (
     overwritten,
     unchanged,
 )
-
-if TYPE_CHECKING:
-    from autograd_core.operation import Operation, Rule
-
-Function: TypeAlias = Callable[..., Any]
 
 SCALARS = (int, float, complex)
 
@@ -142,8 +138,10 @@ def _with_own_dtype(
     operation: Operation, xp: backend.Backend, statics: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """Replace a dtype's name, or another library's dtype, by the library's own."""
-    at = operation.dtype_index
-    if at is None or statics[at] is None:
+    if "dtype" not in operation.statics:
+        return statics
+    at = operation.statics.index("dtype")
+    if statics[at] is None:
         return statics
     return (*statics[:at], xp.dtype(statics[at]), *statics[at + 1 :])
 

@@ -10,16 +10,12 @@ tracebacks and debuggers name the operation and show where it is declared.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 from autograd_core.apply import apply, note_call
+from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import Dual, Node, Tensor, new, node_ids
-
-if TYPE_CHECKING:
-    from autograd_core.operation import Operation, Rule
-
-Function: TypeAlias = Callable[..., Any]
 
 UNARY = """
 def {name}({signature}):

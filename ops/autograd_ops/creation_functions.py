@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.backend import get_backend
-from autograd_core.operation import composite, constant, linear, sample
+from autograd_core.declare import composite, constant, linear
+from autograd_core.operation import sample
 from autograd_core.tensor import Array, Tracked
 from autograd_ops.data_type_functions import astype
 from autograd_ops.manipulation_functions import broadcast_arrays, reshape, stack

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.backend import backend_of, get_backend, is_array
-from autograd_core.operation import linear, sample
+from autograd_core.declare import linear
+from autograd_core.operation import sample
 from autograd_core.tensor import Array, lowest, pass_through
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core.operation import POSITIVE, composite, constant, elementwise, sample
+from autograd_core.declare import composite, constant, elementwise
+from autograd_core.operation import POSITIVE, sample
 from autograd_core.tensor import Array, pass_through
 
 # ------------------------------------------------------------------ arithmetic

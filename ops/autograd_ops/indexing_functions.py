@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 from autograd_core.backend import backend_of, is_array
-from autograd_core.operation import linear, sample
+from autograd_core.declare import linear
+from autograd_core.operation import sample
 from autograd_core.tensor import Array, Tracked, lowest
 from autograd_ops.axes import Shape
 

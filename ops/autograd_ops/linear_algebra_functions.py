@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core.operation import composite, linear, sample
+from autograd_core.declare import composite, linear
+from autograd_core.operation import sample
 from autograd_core.tensor import Array
 from autograd_ops.axes import Shape
 from autograd_ops.manipulation_functions import permute_dims

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from autograd_core.apply import unbroadcast
-from autograd_core.operation import composite, linear, sample
+from autograd_core.declare import composite, linear
+from autograd_core.operation import sample
 from autograd_core.tensor import Array
 from autograd_ops.axes import Shape, along, normalized
 from autograd_ops.indexing_functions import basic_index, positions, scatter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.operation import constant, elementwise, sample
+from autograd_core.declare import constant, elementwise
+from autograd_core.operation import sample
 from autograd_core.tensor import Array
 
 

@@ -1,0 +1,235 @@
+"""Declaring operations.
+
+An operation is declared once, as a function with a docstring and no body, together with
+its derivative rules. A rule is a plain function ``rule(xp, t, *named)``: `t` is a
+tangent or a cotangent, and by their names a rule asks for what else it needs, among the
+arguments, the result ``y``, and the shape or the device of an argument (``x_shape``,
+``x_device``). Only what rules name is kept for the backward pass. The same rule is read
+on raw arrays, where it computes numbers, and on tracked ones, where it computes a new
+piece of graph.
+
+Broadcasting, mixed dtypes, accumulation and levels are handled in `apply`, never in a
+rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, ParamSpec, TypeVar
+
+from autograd_core import backend
+from autograd_core.apply import call_library
+from autograd_core.operation import (
+    REAL,
+    Domain,
+    Function,
+    Operation,
+    Rule,
+    Sample,
+    registry,
+    sample,
+)
+from autograd_core.source import emit_function, public_function
+from autograd_core.tensor import Array, Tracked
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+UNARY_SAMPLES = (sample((3, 4)), sample(()), sample((0, 2)))
+BINARY_SAMPLES = (
+    sample((3, 4), (3, 4)),
+    sample((3, 1), (4,)),
+    sample((), (2, 3)),
+    sample((2, 0), (1, 1)),
+)
+
+
+def elementwise(
+    *,
+    domain: dict[str, Domain] | Domain = REAL,
+    implementation: Function | None = None,
+    samples: Sequence[Sample] = (),
+    **rules: Function,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare a function of corresponding elements.
+
+    For each differentiable parameter give the linear map ``t -> partial * t``. The
+    Jacobian is diagonal, so the one rule serves forward and reverse mode.
+
+    Parameters
+    ----------
+    domain
+        The open interval from which arguments are drawn in checks, for all parameters
+        or by name.
+    implementation
+        ``function(xp, *arguments)``, for what the libraries do not have.
+    samples
+        Calls for checks; by default some shapes that broadcast.
+    **rules
+        ``parameter=rule``. Other parameters are not differentiated.
+
+    Examples
+    --------
+    >>> import autograd_core as ag
+    >>> def cube_x(xp, t, x):
+    ...     return t * (3 * x**2)
+    >>> def cube_forward(xp, x):
+    ...     return x**3
+    >>> @elementwise(x=cube_x, implementation=cube_forward)
+    ... def cube(x, /):
+    ...     "Cube each element."
+    >>> ag.grad(cube)(2.0)
+    np.float64(12.0)
+    """
+
+    def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
+        operation = Operation(
+            declaration, tuple(rules), elementwise=True, domain=domain
+        )
+        shown = samples or (UNARY_SAMPLES if len(rules) == 1 else BINARY_SAMPLES)
+        each = [operation.rule(rule) for rule in rules.values()]
+        return _complete(operation, each, each, shown, implementation)
+
+    return decorate
+
+
+def linear(
+    *,
+    samples: Sequence[Sample],
+    implementation: Function | None = None,
+    broadcasts: bool = False,
+    variadic: bool = False,
+    domain: Domain = REAL,
+    **transposes: Function,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare a function that is linear in each of its arguments.
+
+    It is its own JVP; for each argument give the transpose, which is its VJP. With
+    ``variadic=True`` the one argument is a sequence of arrays, in all of which together
+    the function is linear; the transpose may then name ``index`` and ``shapes``.
+    """
+
+    def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
+        operation = Operation(
+            declaration,
+            tuple(transposes),
+            variadic=variadic,
+            broadcasts=broadcasts,
+            domain=domain,
+        )
+        vjp = [operation.rule(transpose) for transpose in transposes.values()]
+        jvp = [_itself(operation, k) for k in range(len(vjp))]
+        return _complete(operation, jvp, vjp, samples, implementation)
+
+    return decorate
+
+
+def general(
+    *,
+    jvp: dict[str, Function | None],
+    vjp: dict[str, Function | None],
+    samples: Sequence[Sample],
+    broadcasts: bool = False,
+    domain: dict[str, Domain] | Domain = REAL,
+    implementation: Function | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare a function with a rule for each mode; where one lacks, its use raises."""
+
+    def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
+        arguments = tuple(jvp | vjp)
+        operation = Operation(
+            declaration, arguments, broadcasts=broadcasts, domain=domain
+        )
+        jvps, vjps = (
+            [
+                operation.rule(f) if (f := rules.get(name)) else None
+                for name in arguments
+            ]
+            for rules in (jvp, vjp)
+        )
+        return _complete(operation, jvps, vjps, samples, implementation)
+
+    return decorate
+
+
+def constant(declaration: Callable[P, R]) -> Callable[P, R]:
+    """Declare a function whose derivative is zero: it computes on the raw arrays."""
+    operation = Operation(declaration)
+    operation.emit = emit_function(operation)
+    return _register(operation, public_function(operation))
+
+
+def composite(function: Callable[P, R]) -> Callable[P, R]:
+    """Declare a function composed of operations, which differentiate it.
+
+    Where nothing is tracked the library's own function of that name is called; else
+    the body, so that the derivative is that of its parts.
+    """
+    operation = Operation(function)
+    operation.emit = emit_function(operation)
+
+    def call(*arguments: P.args, **keywords: P.kwargs) -> R:
+        if any(map(_holds_tracked, arguments)):
+            return function(*arguments, **keywords)
+        bound = operation.signature.bind(*arguments, **keywords)
+        bound.apply_defaults()
+        values = tuple(bound.arguments.values())
+        result: R = call_library(operation, (), values)
+        return result
+
+    place = function.__code__
+    call.__code__ = call.__code__.replace(
+        co_name=operation.name,
+        co_qualname=operation.name,
+        co_filename=place.co_filename,
+        co_firstlineno=place.co_firstlineno - 1,
+    )
+    return _register(operation, call)
+
+
+def _complete(
+    operation: Operation,
+    jvp: Sequence[Rule | None],
+    vjp: Sequence[Rule | None],
+    samples: Sequence[Sample],
+    implementation: Function | None,
+) -> Function:
+    """Give an operation its rules and samples, write its functions, and register it."""
+    if not samples:
+        raise TypeError(f"{operation.name}: declare samples, calls that show it off")
+    operation.samples = tuple(samples)
+    operation.jvp, operation.vjp = tuple(jvp), tuple(vjp)
+    operation.kept = frozenset(name for rule in vjp if rule for name in rule.names)
+    if implementation is not None:
+        backend.implementations[operation.name] = implementation
+    operation.emit = emit_function(operation)
+    return _register(operation, public_function(operation))
+
+
+def _register(operation: Operation, function: Function) -> Function:
+    operation.function = update_wrapper(function, operation.declaration)
+    registry[operation.name] = operation
+    return operation.function
+
+
+def _holds_tracked(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return any(map(_holds_tracked, value))
+    return isinstance(value, Tracked)
+
+
+def _itself(operation: Operation, k: int) -> Rule:
+    """Return the JVP of a function that is linear in its k-th argument."""
+    if operation.variadic:
+        return Rule(_linear_in_all, ())
+
+    def linear_jvp(xp: Any, t: Array, *others: Any) -> Array:
+        return operation.emit(xp, *others[:k], t, *others[k:])
+
+    parameters = operation.arguments + operation.statics
+    return Rule(linear_jvp, parameters[:k] + parameters[k + 1 :])
+
+
+def _linear_in_all(xp: Any, t: Array) -> Array:
+    raise AssertionError("apply calls emit on all tangents at once")
