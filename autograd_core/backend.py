@@ -96,9 +96,16 @@ class Backend:
         return x[key]
 
     def pad_index(self, x: Any, /, *, key: Any, shape: tuple[int, ...]) -> Any:
-        """Return zeros of a shape with ``x`` at a key: the transpose of ``x[key]``."""
+        """Return zeros of a shape with ``x`` at a key: the transpose of ``x[key]``.
+
+        The standard has newaxis in what is read, not in what is written to.
+        """
+        keys = key if isinstance(key, tuple) else (key,)
+        keys = tuple(k for k in keys if k is not None)
+        if not any(k is Ellipsis for k in keys):
+            keys = (*keys, ...)
         result = self.zeros(shape, dtype=x.dtype, device=self.device_of(x))
-        result[key] = x
+        result[keys] = self.reshape(x, tuple(result[keys].shape))
         return result
 
     def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:

@@ -16,9 +16,10 @@ from autograd_core.tensor import (
     Node,
     Tensor,
     Tracked,
+    is_differentiable,
     leaf_of,
     lowest,
-    require_floating,
+    not_floating,
     track,
 )
 
@@ -135,38 +136,40 @@ def _describe_with_library(x: Any) -> str:
 # ------------------------------------------------------------------ arguments
 
 
-def as_primal(transform: str, path: str, x: Any) -> Array:
-    """Return a leaf of a transform's input as an array that can be differentiated."""
-    if type(x) is float:
-        return backend.get_backend().asarray(x)
-    if not (isinstance(x, Tracked) or backend.is_array(x)):
-        raise error(
-            TypeError,
-            transform,
-            f"{path} must be an array of floats, or a pytree of them",
-            describe(x),
-            "Give 2.0 for 2, convert lists with autograd_core.ops.asarray, and leave "
-            "other things out of argnums.",
-        )
-    require_floating(transform, path, x)
-    return x
-
-
 def flatten_primals(
     transform: str, names: Sequence[str], primals: Sequence[Pytree]
 ) -> tuple[list[Array], list[pytree.Structure]]:
-    """Return the leaves of all primals as arrays, and the structure of each."""
+    """Return the leaves of all primals as arrays, and the structure of each.
+
+    A Python float becomes an array of the default backend; what cannot be
+    differentiated raises, naming the argument and the path in it.
+    """
     leaves: list[Array] = []
     structures = []
     for name, primal in zip(names, primals, strict=True):
         found, structure = pytree.flatten(primal)
-        where = pytree.paths(structure)
-        leaves += [
-            as_primal(transform, f"argument {name}{path}", x)
-            for path, x in zip(where, found, strict=True)
-        ]
         structures.append(structure)
+        for k, x in enumerate(found):
+            if type(x) is float:
+                x = backend.get_backend().asarray(x)
+            elif not is_differentiable(x):
+                path = list(pytree.paths(structure))[k]
+                raise _not_differentiable(transform, f"argument {name}{path}", x)
+            leaves.append(x)
     return leaves, structures
+
+
+def _not_differentiable(transform: str, what: str, x: Any) -> Exception:
+    if isinstance(x, Tracked) or backend.is_array(x):
+        return not_floating(transform, what, x)
+    return error(
+        TypeError,
+        transform,
+        f"{what} must be an array of floats, or a pytree of them",
+        describe(x),
+        "Give 2.0 for 2, convert lists with autograd_core.ops.asarray, and leave other "
+        "things out of argnums.",
+    )
 
 
 def unflatten_each(
@@ -423,9 +426,7 @@ def _position(transform: str, number: int, count: int) -> int:
 
 
 def _require_scalar(transform: str, y: Any) -> None:
-    raw = lowest(y)
-    is_array = backend.is_array(raw)
-    if not is_array or tuple(y.shape) != ():
+    if not (isinstance(y, Tracked) or backend.is_array(y)) or tuple(y.shape) != ():
         raise error(
             TypeError,
             transform,
@@ -434,7 +435,8 @@ def _require_scalar(transform: str, y: Any) -> None:
             "Reduce the result with sum or mean, or use vjp for a result of many "
             "elements.",
         )
-    require_floating(transform, "the result", y)
+    if not is_differentiable(y):
+        raise not_floating(transform, "the result", y)
 
 
 def stop_gradient(x: Pytree) -> Pytree:

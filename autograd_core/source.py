@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from autograd_core.apply import apply, note_call
+from autograd_core.apply import apply, note_call, restore
 from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import Dual, Node, Tensor, new, node_ids
 
@@ -45,9 +45,19 @@ def {name}(x1, x2, /):
         kind = type(x2)
         if kind is Tensor:
             v2 = x2.value
-            if x2.world is world and v1.shape == v2.shape and v1.dtype is v2.dtype:
-                y = xp.{name}(v1, v2)
-                edges = (x1.node, rule_0{saved_0}), (x2.node, rule_1{saved_1})
+            if x2.world is world and v1.dtype is v2.dtype:
+                try:
+                    y = xp.{name}(v1, v2)
+                except Exception as cause:
+                    note(cause, operation, (x1, x2))
+                    raise
+                if {alike}:
+                    edges = (x1.node, rule_0{saved_0}), (x2.node, rule_1{saved_1})
+                else:
+                    edges = (
+                        (x1.node, restore, rule_0, v1.shape, v1.dtype{saved_0}),
+                        (x2.node, restore, rule_1, v2.shape, v2.dtype{saved_1}),
+                    )
                 result = new(Tensor)
                 result.value = y
                 result.world = world
@@ -61,20 +71,22 @@ def {name}(x1, x2, /):
             result.world = world
             result.node = Node(next(ids), ((x1.node, rule_0{saved_0}),), xp, operation)
             return result
-        elif (
-            kind is type(v1)
-            and kind is not Dual
-            and v1.shape == x2.shape
-            and v1.dtype is x2.dtype
-        ):
+        elif kind is type(v1) and kind is not Dual and v1.dtype is x2.dtype:
             v2 = {kept_2}
             if v2 is not None:
-                y = xp.{name}(v1, v2)
+                try:
+                    y = xp.{name}(v1, v2)
+                except Exception as cause:
+                    note(cause, operation, (x1, x2))
+                    raise
+                if {alike}:
+                    edge = (x1.node, rule_0{saved_0})
+                else:
+                    edge = (x1.node, restore, rule_0, v1.shape, v1.dtype{saved_0})
                 result = new(Tensor)
                 result.value = y
                 result.world = world
-                edges = ((x1.node, rule_0{saved_0}),)
-                result.node = Node(next(ids), edges, xp, operation)
+                result.node = Node(next(ids), (edge,), xp, operation)
                 return result
     elif type(x2) is Tensor:
         world = x2.world
@@ -82,23 +94,30 @@ def {name}(x1, x2, /):
         v2 = x2.value
         kind = type(x1)
         if kind is float or kind is int:
+            y = xp.{name}(x1, v2)
             v1 = x1
-        elif (
-            kind is type(v2)
-            and kind is not Dual
-            and v2.shape == x1.shape
-            and v2.dtype is x1.dtype
-        ):
-            v1 = {kept_1}
-        else:
-            v1 = None
-        if v1 is not None:
-            y = xp.{name}(v1, v2)
             result = new(Tensor)
             result.value = y
             result.world = world
             result.node = Node(next(ids), ((x2.node, rule_1{saved_1}),), xp, operation)
             return result
+        if kind is type(v2) and kind is not Dual and v2.dtype is x1.dtype:
+            v1 = {kept_1}
+            if v1 is not None:
+                try:
+                    y = xp.{name}(v1, v2)
+                except Exception as cause:
+                    note(cause, operation, (x1, x2))
+                    raise
+                if {alike}:
+                    edge = (x2.node, rule_1{saved_1})
+                else:
+                    edge = (x2.node, restore, rule_1, v2.shape, v2.dtype{saved_1})
+                result = new(Tensor)
+                result.value = y
+                result.world = world
+                result.node = Node(next(ids), (edge,), xp, operation)
+                return result
     return apply(operation, (x1, x2), ())
 """
 
@@ -181,12 +200,14 @@ def _function_source(operation: Operation) -> str:
             saved=_saved_source(rules[0], x="v", x_shape="v.shape"),
             statics=statics,
         )
-    if (
-        operation.arguments == ("x1", "x2") == tuple(parameters)
-        and operation.elementwise
-    ):
+    if operation.arguments == ("x1", "x2") == tuple(parameters):
+        # Whether the arguments are such that no cotangent has to be summed back.
+        alike = "len(v1.shape) == len(v2.shape) == 2"
+        if operation.elementwise:
+            alike = "v1.shape == v2.shape"
         return BINARY.format(
             name=name,
+            alike=alike,
             saved_0=_saved_source(rules[0], x1="v1", x2="v2", x1_shape="v1.shape"),
             saved_1=_saved_source(rules[1], x1="v1", x2="v2", x2_shape="v2.shape"),
             kept_1="xp.copy_of_small(x1)" if "x1" in operation.kept else "x1",
@@ -207,6 +228,7 @@ def public_function(operation: Operation) -> Function:
         "operation": operation,
         "apply": apply,
         "note": note_call,
+        "restore": restore,
         "Tensor": Tensor,
         "Dual": Dual,
         "Node": Node,

@@ -220,7 +220,7 @@ class Tracked:
         return operations.getitem(self, key=key)
 
     def __iter__(self) -> Iterator[Array]:
-        return (self[i] for i in range(len(self)))
+        return (self[i, ...] for i in range(len(self)))
 
     @property
     def T(self) -> Array:  # noqa: N802 (the standard's name)
@@ -394,7 +394,8 @@ class Tensor(Tracked):
         if dtype is not None or device is not None or not backend.is_array(data):
             dtype = None if dtype is None else xp.dtype(dtype)
             data = xp.asarray(data, dtype=dtype, device=device)
-        require_floating("Tensor", "data", data)
+        if not is_differentiable(data):
+            raise not_floating("Tensor", "data", data)
         leaf = track(data, eager)
         self.value, self.world, self.node = leaf.value, leaf.world, leaf.node
 
@@ -452,18 +453,25 @@ def namespace_of(x: Array) -> Any:
     return operations if isinstance(x, Tracked) else backend.backend_of(x)
 
 
-def require_floating(operation: str, argument: str, x: Array) -> None:
-    """Raise unless an array is real floating-point: all that is differentiated."""
-    raw = lowest(x)
-    if not backend.backend_of(raw).is_floating(raw.dtype):
-        raise error(
-            TypeError,
-            operation,
-            f"{argument} must be real floating-point to be differentiated",
-            describe(x),
-            "Convert it with astype(x, float64); integers and booleans have no "
-            "derivative, complex numbers are not supported yet.",
-        )
+def is_differentiable(x: Any) -> bool:
+    """Say whether a value is an array of real floating-point numbers."""
+    if isinstance(x, Tracked):
+        return True
+    if not backend.is_array(x):
+        return False
+    return backend.backend_of(x).is_floating(x.dtype)
+
+
+def not_floating(operation: str, argument: str, x: Array) -> TypeError:
+    """Build the error for an array that cannot be differentiated."""
+    return error(
+        TypeError,
+        operation,
+        f"{argument} must be real floating-point to be differentiated",
+        describe(x),
+        "Convert it with astype(x, float64); integers and booleans have no derivative, "
+        "complex numbers are not supported yet.",
+    )
 
 
 # ------------------------------------------------------------------ making them

@@ -33,6 +33,14 @@ class NumPy(Backend):
 
     # Faster than the library's own wrappers, with the same bits.
 
+    def __getattr__(self, name: str) -> Any:
+        """Take universal functions as they are, everything else adapted."""
+        own = getattr(self.__dict__.get("numpy"), name, None)
+        if isinstance(own, getattr(self.__dict__.get("numpy"), "ufunc", ())):
+            setattr(self, name, own)
+            return own
+        return super().__getattr__(name)
+
     def sum(
         self, x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False
     ) -> Any:
@@ -50,6 +58,11 @@ class NumPy(Backend):
 
     def device_of(self, x: Any) -> Any:
         return "cpu"
+
+    def pad_index(self, x: Any, /, *, key: Any, shape: tuple[int, ...]) -> Any:
+        result = self.numpy.zeros(shape, x.dtype)
+        result[key] = x
+        return result
 
     def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:
         if x.dtype == self.numpy.float64:

@@ -112,7 +112,9 @@ def array_ufunc(
 ) -> Any:
     """Take over the call of a universal function."""
     function = counterparts().get(ufunc)
-    unknown = keywords.keys() - inspect.signature(function or no_counterpart).parameters
+    unknown: Any = keywords
+    if keywords and function is not None:
+        unknown = keywords.keys() - inspect.signature(function).parameters
     if method != "__call__" or function is None or unknown:
         called = f"numpy.{ufunc.__name__}" + (
             "" if method == "__call__" else f".{method}"
