@@ -105,32 +105,34 @@ def _highest_level(operation: Operation, arguments: tuple[Any, ...]) -> Level | 
 def _names(operation: Operation, arguments: tuple[Any, ...]) -> tuple[str, ...]:
     if operation.variadic:
         return tuple(f"{operation.arguments[0]}[{k}]" for k in range(len(arguments)))
-    return operation.arguments or tuple(operation.signature.parameters)
+    return operation.arguments
 
 
-def note_call(
-    cause: Exception, operation: Operation, arguments: tuple[Any, ...]
-) -> None:
+def _parameters(operation: Operation, values: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return the names of arguments and statics, in the order of `emit`."""
+    arguments = values[: len(values) - len(operation.statics)]
+    return (*_names(operation, arguments), *operation.statics)
+
+
+def note_call(cause: Exception, operation: Operation, values: tuple[Any, ...]) -> None:
     """Say on a library's exception which operation it came from, once."""
     if not getattr(cause, "__notes__", None) and "(at " not in str(cause):
-        names = _names(operation, arguments)
-        add_call_note(cause, operation.name, describe_arguments(names, arguments))
+        names = _parameters(operation, values)
+        add_call_note(cause, operation.name, describe_arguments(names, values))
 
 
 def call_library(
     operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
 ) -> Any:
     """Call the library on raw arrays."""
-    xp = _backend(operation, arguments or statics)
-    if xp is None:
-        xp = backend.get_backend()
-        if all(type(a) in SCALARS for a in arguments):
-            arguments = tuple(map(xp.asarray, arguments))
+    xp = _backend(operation, (*arguments, *statics)) or backend.get_backend()
+    if all(type(argument) in SCALARS for argument in arguments):
+        arguments = tuple(map(xp.asarray, arguments))
     statics = _with_own_dtype(operation, xp, statics)
     try:
         return operation.emit(xp, *arguments, *statics)
     except Exception as cause:
-        note_call(cause, operation, arguments or statics)
+        note_call(cause, operation, (*arguments, *statics))
         raise
 
 
@@ -161,7 +163,7 @@ def _backend(operation: Operation, values: tuple[Any, ...]) -> backend.Backend |
                 TypeError,
                 operation.name,
                 f"the arguments belong to two libraries, {found} and {xp}",
-                describe_arguments(_names(operation, values), values),
+                describe_arguments(_parameters(operation, values), values),
                 f"Convert one of them, with autograd_core.ops.asarray under "
                 f"use_backend({str(found)!r}).",
             )
@@ -294,6 +296,9 @@ def _with_tangent(
             for a, v, on in zip(arguments, lower, active, strict=True)
         ]
         return make_dual(y, apply(operation, tuple(tangents), statics), level)
+    raw = lowest(y)
+    if not backend.backend_of(raw).is_floating(raw.dtype):
+        return _not_floating(operation, y, lower)
     total: Any = None
     for k, (argument, rule) in enumerate(zip(arguments, operation.jvp, strict=True)):
         if active[k] and rule is not None:
@@ -306,9 +311,6 @@ def _with_tangent(
     if total.shape != y.shape:
         total = xp.broadcast_to(total, y.shape)
     if total.dtype != y.dtype:
-        raw = backend.backend_of(lowest(y))
-        if not raw.is_floating(y.dtype):
-            return _not_floating(operation, y, lower)
         total = xp.astype(total, y.dtype)
     return make_dual(y, total, level)
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -203,7 +202,8 @@ def _class_named(name: str) -> type[Backend]:
         from difflib import get_close_matches
 
         near = get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+        hints = [f"{each!r} (pip install {known[each].requirement})" for each in near]
+        hint = f"Did you mean {' or '.join(hints)}? " if hints else ""
         raise error(
             ValueError,
             "set_backend",
@@ -376,9 +376,10 @@ def get_backend() -> Backend:
     return chosen
 
 
-@contextmanager
-def use_backend(name_or_namespace: Any) -> Iterator[Backend]:
+class use_backend:  # noqa: N801 (used as a function)
     """Choose the library for a block, in this thread or asynchronous task only.
+
+    Raises what `set_backend` raises, before the block is entered.
 
     Examples
     --------
@@ -386,11 +387,17 @@ def use_backend(name_or_namespace: Any) -> Iterator[Backend]:
     ...     print(chosen)
     numpy
     """
-    token = _override.set(backend(name_or_namespace))
-    try:
-        yield get_backend()
-    finally:
-        _override.reset(token)
+
+    def __init__(self, name_or_namespace: Any) -> None:
+        self.chosen = backend(name_or_namespace)
+        self._tokens: list[Token[Backend | None]] = []
+
+    def __enter__(self) -> Backend:
+        self._tokens.append(_override.set(self.chosen))
+        return self.chosen
+
+    def __exit__(self, *_: object) -> None:
+        _override.reset(self._tokens.pop())
 
 
 class Backends(list[SimpleNamespace]):

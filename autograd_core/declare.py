@@ -170,7 +170,7 @@ def composite(function: Callable[P, R]) -> Callable[P, R]:
     operation.emit = emit_function(operation)
 
     def call(*arguments: P.args, **keywords: P.kwargs) -> R:
-        if any(map(_holds_tracked, arguments)):
+        if any(map(_holds_tracked, (*arguments, *keywords.values()))):
             return function(*arguments, **keywords)
         bound = operation.signature.bind(*arguments, **keywords)
         bound.apply_defaults()

@@ -12,6 +12,7 @@ from autograd_core.reverse import (
     flatten_primals,
     lower_output,
     require_like,
+    require_pair,
     unflatten_each,
     zeros_like,
 )
@@ -77,7 +78,7 @@ def jvp(
         y = function(*unflatten_each(structures, duals))
         aux = None
         if has_aux:
-            y, aux = y
+            y, aux = require_pair("jvp", y)
             aux = pytree.map(lambda x: lower_output(level, x), aux)
         outputs, structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]

@@ -90,6 +90,7 @@ def backward(y: Tensor, cotangent: Array | None) -> None:
         cotangent = ones_like(y.value)
     else:
         require_like("backward", "the cotangent", cotangent, y.value)
+        cotangent = lowest(cotangent)
     for leaf, grad in sweep({y.node: cotangent}).items():
         assert isinstance(leaf, Leaf)
         leaf.grad = grad
@@ -262,7 +263,7 @@ def _vjp(
         del tracked
         aux = None
         if has_aux:
-            y, aux = _pair(name, y)
+            y, aux = require_pair(name, y)
             aux = pytree.map(lambda x: lower_output(level, x), aux)
         outputs, out_structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]
@@ -299,7 +300,8 @@ def _root(level: Level, y: Any) -> Node | None:
     return y.node if isinstance(y, Tensor) and y.world.level is level else None
 
 
-def _pair(transform: str, y: Any) -> tuple[Any, Any]:
+def require_pair(transform: str, y: Any) -> tuple[Any, Any]:
+    """Return the two parts of what a function with an auxiliary result returned."""
     if not (isinstance(y, tuple) and len(y) == 2):
         raise error(
             TypeError,
@@ -390,7 +392,7 @@ def _value_and_grad(
 
     @wraps(function)
     def evaluate(*arguments: Any, **keywords: Any) -> tuple[Any, Pytree]:
-        chosen = [_position(name, number, len(arguments)) for number in numbers]
+        chosen = _positions(name, numbers, len(arguments))
 
         def of_chosen(*primals: Any) -> Any:
             full = list(arguments)
@@ -412,17 +414,19 @@ def _value_and_grad(
     return evaluate
 
 
-def _position(transform: str, number: int, count: int) -> int:
-    position = number + count if number < 0 else number
-    if not 0 <= position < count:
+def _positions(transform: str, numbers: Sequence[int], count: int) -> list[int]:
+    """Return which positional arguments `argnums` names, counted from the front."""
+    positions = [number + count if number < 0 else number for number in numbers]
+    valid = all(0 <= position < count for position in positions)
+    if not valid or len(set(positions)) < len(positions):
         raise error(
             ValueError,
             transform,
-            f"argnums must name one of the {count} positional arguments",
-            f"argnums={number}",
+            f"argnums must name some of the {count} positional arguments, each once",
+            f"argnums={numbers[0] if len(numbers) == 1 else tuple(numbers)}",
             "Pass the arguments to differentiate by position.",
         )
-    return position
+    return positions
 
 
 def _require_scalar(transform: str, y: Any) -> None:

@@ -26,7 +26,7 @@ def {name}({signature}):
         try:
             y = {call}
         except Exception as cause:
-            note(cause, operation, (x,))
+            note(cause, operation, (x, {statics_inside}))
             raise
         result = new(Tensor)
         result.value = y
@@ -199,6 +199,7 @@ def _function_source(operation: Operation) -> str:
             call=f"xp.{name}({_call_source(operation, x='v')})",
             saved=_saved_source(rules[0], x="v", x_shape="v.shape"),
             statics=statics,
+            statics_inside=", ".join(operation.statics),
         )
     if operation.arguments == ("x1", "x2") == tuple(parameters):
         # Whether the arguments are such that no cotangent has to be summed back.

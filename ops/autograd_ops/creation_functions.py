@@ -6,14 +6,21 @@ which is not recorded. `asarray` keeps what is tracked; so do `tril` and `triu`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from autograd_core.backend import get_backend
+from autograd_core.backend import backend_of, get_backend
 from autograd_core.declare import composite, constant, linear
+from autograd_core.errors import describe, error
 from autograd_core.operation import sample
-from autograd_core.tensor import Array, Tracked
+from autograd_core.tensor import Array, Tracked, lowest
 from autograd_ops.data_type_functions import astype
-from autograd_ops.manipulation_functions import broadcast_arrays, reshape, stack
+from autograd_ops.manipulation_functions import (
+    broadcast_arrays,
+    broadcast_to,
+    reshape,
+    stack,
+)
 
 
 def asarray(
@@ -45,17 +52,29 @@ def as_like(x: Array, library: Array) -> Array:
     return x if isinstance(x, Tracked) else zeros_like(library) + x
 
 
-@constant
+def like_tracked(*values: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the backend of the first tracked value, and its dtype and device."""
+    raw = next(lowest(x) for x in values if isinstance(x, Tracked))
+    xp = backend_of(raw)
+    return xp, {"dtype": raw.dtype, "device": xp.device_of(raw)}
+
+
+@composite
 def arange(
-    start: float,
+    start: Any,
     /,
     stop: Any = None,
-    step: float = 1,
+    step: Any = 1,
     *,
     dtype: Any = None,
     device: Any = None,
 ) -> Array:
-    """Evenly spaced values in a half-open interval."""
+    """Evenly spaced values in a half-open interval, ``start + k step``."""
+    xp, like = like_tracked(start, stop, step)
+    start, stop = (0, start) if stop is None else (start, stop)
+    n = math.ceil((lowest(stop) - lowest(start)) / lowest(step))
+    x = start + step * xp.arange(max(n, 0), **like)
+    return x if dtype is None else astype(x, dtype)
 
 
 @constant
@@ -81,26 +100,38 @@ def eye(
     """Ones on a diagonal."""
 
 
-@constant
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
-    """Array from an object that exports DLPack."""
+    """Array from an object that exports DLPack, which a tracked array does not."""
+    if isinstance(x, Tracked):
+        raise error(
+            TypeError,
+            "from_dlpack",
+            "a tracked array is not exported: its derivative would be lost",
+            describe(x),
+            "Use it as it is, or stop_gradient(x) if no derivative is wanted.",
+        )
+    return get_backend().from_dlpack(x, device=device, copy=copy)
 
 
-@constant
+@composite
 def full(
     shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None
 ) -> Array:
     """Array of one value."""
+    x = broadcast_to(fill_value, (shape,) if isinstance(shape, int) else shape)
+    return x if dtype is None else astype(x, dtype)
 
 
-@constant
+@composite
 def full_like(
     x: Array, /, fill_value: Any, *, dtype: Any = None, device: Any = None
 ) -> Array:
     """Array of one value, like another."""
+    ones = ones_like(x, dtype=dtype, device=device)
+    return astype(ones * fill_value, ones.dtype)
 
 
-@constant
+@composite
 def linspace(
     start: Any,
     stop: Any,
@@ -111,7 +142,11 @@ def linspace(
     device: Any = None,
     endpoint: bool = True,
 ) -> Array:
-    """Evenly spaced values in an interval."""
+    """Evenly spaced values in an interval, ``start + (stop - start) k / n``."""
+    xp, like = like_tracked(start, stop)
+    n = num - 1 if endpoint else num
+    x = start + (stop - start) * (xp.arange(num, **like) / max(n, 1))
+    return x if dtype is None else astype(x, dtype)
 
 
 @composite
