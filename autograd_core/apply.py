@@ -194,23 +194,30 @@ def _keep(
     guards: list[tuple[Any, str]],
 ) -> tuple[list[Any], tuple[Any, ...]]:
     """Put raw constants that a rule keeps out of the user's reach, or watch them."""
-
-    def keep(name: str, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(keep(name, part) for part in value)
-        if name not in operation.kept or not backend.is_array(value):
-            return value
-        kept, check = backend.backend_of(value).snapshot(value)
-        if check is not None:
-            guards.append((check, overwritten(operation.name, value)))
-        return kept
-
-    names = operation.arguments
     if not operation.variadic:
-        values = zip(names, lower, active, strict=True)
-        lower = [value if on else keep(name, value) for name, value, on in values]
+        values = zip(operation.arguments, lower, active, strict=True)
+        lower = [
+            value if on else _kept(operation, name, value, guards)
+            for name, value, on in values
+        ]
     pairs = zip(operation.statics, statics, strict=True)
-    return lower, tuple(keep(name, value) for name, value in pairs)
+    return lower, tuple(_kept(operation, name, value, guards) for name, value in pairs)
+
+
+def _kept(
+    operation: Operation, name: str, value: Any, guards: list[tuple[Any, str]]
+) -> Any:
+    """Return what to keep of one constant, adding to the guards if it is watched."""
+    if name not in operation.kept:
+        return value
+    if isinstance(value, tuple):
+        return tuple(_kept(operation, name, part, guards) for part in value)
+    if not backend.is_array(value):
+        return value
+    kept, check = backend.backend_of(value).snapshot(value)
+    if check is not None:
+        guards.append((check, overwritten(operation.name, value)))
+    return kept
 
 
 def _named(

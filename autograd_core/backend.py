@@ -26,6 +26,13 @@ implementations: dict[str, Callable[..., Any]] = {}
 """Operations that no library has: ``name -> function(xp, *arguments)``."""
 
 
+def implement(name: str, function: Callable[..., Any]) -> None:
+    """Say how to compute an operation that the libraries do not have."""
+    implementations[name] = function
+    for instance in (*_instances.values(), *_by_namespace.values()):
+        instance.__dict__.pop(name, None)  # what an earlier declaration left
+
+
 class Backend:
     """A numerical library: its namespace, and what the standard does not give.
 

@@ -202,7 +202,7 @@ def _complete(
     operation.jvp, operation.vjp = tuple(jvp), tuple(vjp)
     operation.kept = frozenset(name for rule in vjp if rule for name in rule.names)
     if implementation is not None:
-        backend.implementations[operation.name] = implementation
+        backend.implement(operation.name, implementation)
     operation.emit = emit_function(operation)
     return _register(operation, public_function(operation))
 

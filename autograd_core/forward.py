@@ -8,10 +8,12 @@ from typing import Any
 from autograd_core import pytree
 from autograd_core.errors import describe, error
 from autograd_core.reverse import (
+    Like,
     Pytree,
+    fitting,
     flatten_primals,
+    hand_out,
     lower_output,
-    require_like,
     require_pair,
     unflatten_each,
     zeros_like,
@@ -83,7 +85,11 @@ def jvp(
         outputs, structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]
         y_dots = [_tangent(level, x) for x in outputs]
-    result = pytree.unflatten(structure, values), pytree.unflatten(structure, y_dots)
+    del y, duals, outputs
+    result = (
+        pytree.unflatten(structure, hand_out(values)),
+        pytree.unflatten(structure, hand_out(y_dots)),
+    )
     return (*result, aux) if has_aux else result
 
 
@@ -105,10 +111,7 @@ def _flatten_tangents(
         )
     directions = []
     for k, (x, x_dot) in enumerate(zip(leaves, flat, strict=True)):
-        if type(x_dot) is float and x.shape == ():
-            x_dot = zeros_like(x) + x_dot
-        require_like("jvp", f"tangent {k}", x_dot, x)
-        directions.append(x_dot)
+        directions.append(fitting("jvp", f"tangent {k}", x_dot, Like.of(x)))
     return directions
 
 

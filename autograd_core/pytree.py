@@ -2,7 +2,7 @@
 
 Everything that is none of these containers is a leaf. Dicts are read in the sorted
 order of their keys (in insertion order where keys do not compare), so that two equal
-dicts have equal structures.
+dicts have equal structures; their subclasses come back as dicts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _flatten_into(leaves: list[Any], tree: Any) -> Structure:
         return LEAF
     keys, children = parts
     structures = tuple(_flatten_into(leaves, child) for child in children)
-    return Structure(type(tree), tuple(keys), structures)
+    container = dict if isinstance(tree, dict) else type(tree)
+    return Structure(container, tuple(keys), structures)
 
 
 def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
@@ -95,8 +96,8 @@ def _unflatten_from(structure: Structure, leaves: Iterator[Any]) -> Any:
     if container is type(None):
         return None
     children = [_unflatten_from(child, leaves) for child in structure.children]
-    if issubclass(container, dict):
-        return container(zip(structure.keys, children, strict=True))
+    if container is dict:
+        return dict(zip(structure.keys, children, strict=True))
     return (
         container(*children) if hasattr(container, "_fields") else container(children)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from heapq import heapify, heappop, heappush
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from autograd_core import backend, pytree, tensor
 from autograd_core.errors import describe, error
@@ -89,8 +89,8 @@ def backward(y: Tensor, cotangent: Array | None) -> None:
     if cotangent is None:
         cotangent = ones_like(y.value)
     else:
-        require_like("backward", "the cotangent", cotangent, y.value)
-        cotangent = lowest(cotangent)
+        like = Like.of(y.value)
+        cotangent = lowest(fitting("backward", "the cotangent", cotangent, like))
     for leaf, grad in sweep({y.node: cotangent}).items():
         assert isinstance(leaf, Leaf)
         leaf.grad = grad
@@ -110,39 +110,54 @@ def zeros_like(x: Array) -> Array:
     return xp.zeros(x.shape, dtype=raw.dtype, device=xp.device_of(raw))
 
 
-def require_like(operation: str, what: str, given: Array, like: Array) -> None:
-    """Raise unless an array has another's library, shape and dtype."""
-    raw, pattern = lowest(given), lowest(like)
-    if not backend.is_array(raw) or (
-        backend.backend_of(raw) is not backend.backend_of(pattern)
-        or tuple(given.shape) != tuple(like.shape)
-        or raw.dtype != pattern.dtype
-    ):
+class Like(NamedTuple):
+    """What a tangent or cotangent must agree in with its primal."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    library: backend.Backend
+
+    @classmethod
+    def of(cls, x: Array) -> Like:
+        """Describe an array."""
+        raw = lowest(x)
+        return cls(tuple(x.shape), raw.dtype, backend.backend_of(raw))
+
+
+def fitting(operation: str, what: str, given: Any, like: Like) -> Array:
+    """Return a tangent or cotangent if it fits its primal, else raise.
+
+    A Python float fits a 0-d primal.
+    """
+    if type(given) is float and like.shape == ():
+        return like.library.asarray(given, dtype=like.dtype)
+    raw = lowest(given)
+    is_array = backend.is_array(raw)
+    if not is_array or Like.of(given) != like:
+        of = f" of {backend.backend_of(raw)}" if is_array else ""
         raise error(
-            ValueError if backend.is_array(raw) else TypeError,
+            ValueError if is_array else TypeError,
             operation,
-            f"{what} must be like its primal, {describe(like)} of "
-            f"{backend.backend_of(pattern)}",
-            _describe_with_library(given),
+            f"{what} must be like its primal, {describe(like)} of {like.library}",
+            describe(given) + of,
             "Give an array of that shape, dtype and library.",
         )
-
-
-def _describe_with_library(x: Any) -> str:
-    raw = lowest(x)
-    of = f" of {backend.backend_of(raw)}" if backend.is_array(raw) else ""
-    return describe(x) + of
+    return given
 
 
 # ------------------------------------------------------------------ arguments
 
 
 def flatten_primals(
-    transform: str, names: Sequence[str], primals: Sequence[Pytree]
+    transform: str,
+    names: Sequence[str],
+    primals: Sequence[Pytree],
+    beside: Sequence[Pytree] = (),
 ) -> tuple[list[Array], list[pytree.Structure]]:
     """Return the leaves of all primals as arrays, and the structure of each.
 
-    A Python float becomes an array of the default backend; what cannot be
+    A Python float becomes an array like the first array of floats among the primals
+    and what is given beside them, or of the default backend. What cannot be
     differentiated raises, naming the argument and the path in it.
     """
     leaves: list[Array] = []
@@ -152,12 +167,22 @@ def flatten_primals(
         structures.append(structure)
         for k, x in enumerate(found):
             if type(x) is float:
-                x = backend.get_backend().asarray(x)
+                x = _float_like((primals, beside), x)
             elif not is_differentiable(x):
                 path = list(pytree.paths(structure))[k]
                 raise _not_differentiable(transform, f"argument {name}{path}", x)
             leaves.append(x)
     return leaves, structures
+
+
+def _float_like(trees: Pytree, x: float) -> Array:
+    """Return a float as an array of the library, dtype and device of its company."""
+    for other in pytree.flatten(trees)[0]:
+        if is_differentiable(other):
+            raw = lowest(other)
+            xp = backend.backend_of(raw)
+            return xp.asarray(x, dtype=raw.dtype, device=xp.device_of(raw))
+    return backend.get_backend().asarray(x)
 
 
 def _not_differentiable(transform: str, what: str, x: Any) -> Exception:
@@ -254,8 +279,9 @@ def _vjp(
     argument_names: Sequence[str],
     primals: Sequence[Pytree],
     has_aux: bool,
+    beside: Sequence[Pytree] = (),
 ) -> tuple[Pytree, Callable[[Pytree], tuple[Pytree, ...]], Any]:
-    leaves, structures = flatten_primals(name, argument_names, primals)
+    leaves, structures = flatten_primals(name, argument_names, primals, beside)
     with Level(name, forward=False) as level:
         tracked = [track(x, level) for x in leaves]
         nodes = [leaf_of(x.node) for x in tracked]
@@ -269,6 +295,9 @@ def _vjp(
         values = [lower_output(level, x) for x in outputs]
         roots = [_root(level, x) for x in outputs]
     del y, outputs
+    likes = [
+        Like.of(x) if root else None for root, x in zip(roots, values, strict=True)
+    ]
 
     def pullback(cotangent: Pytree) -> tuple[Pytree, ...]:
         given, structure = pytree.flatten(cotangent)
@@ -281,9 +310,9 @@ def _vjp(
                 "Give one cotangent for each array of the result.",
             )
         seeds: dict[Node, Array] = {}
-        for root, value, t in zip(roots, values, given, strict=True):
-            if root is not None:
-                require_like(f"{name}: pullback", "the cotangent", t, value)
+        for root, like, t in zip(roots, likes, given, strict=True):
+            if root is not None and like is not None:
+                t = fitting(f"{name}: pullback", "the cotangent", t, like)
                 seeds[root] = seeds[root] + t if root in seeds else t
         reached = sweep(seeds)
         grads = [
@@ -292,7 +321,22 @@ def _vjp(
         ]
         return unflatten_each(structures, grads)
 
-    return pytree.unflatten(out_structure, values), pullback, aux
+    return pytree.unflatten(out_structure, hand_out(values)), pullback, aux
+
+
+def hand_out(values: list[Any]) -> list[Any]:
+    """Empty a list of results into one for the user, who may write to them.
+
+    What a rule may still read, or belongs to the user already, is copied.
+    """
+    results = []
+    while values:
+        last = values[-1]
+        raw = backend.is_array(last) and not isinstance(last, Tracked)
+        xp = backend.backend_of(last) if raw else None
+        del last
+        results.append(xp.unshared(values.pop()) if xp else values.pop())
+    return results[::-1]
 
 
 def _root(level: Level, y: Any) -> Node | None:
@@ -406,6 +450,7 @@ def _value_and_grad(
             [str(position) for position in chosen],
             [arguments[position] for position in chosen],
             has_aux,
+            (arguments, keywords),
         )
         _require_scalar(name, y)
         grads = pullback(ones_like(y))
@@ -417,15 +462,15 @@ def _value_and_grad(
 def _positions(transform: str, numbers: Sequence[int], count: int) -> list[int]:
     """Return which positional arguments `argnums` names, counted from the front."""
     positions = [number + count if number < 0 else number for number in numbers]
-    valid = all(0 <= position < count for position in positions)
-    if not valid or len(set(positions)) < len(positions):
-        raise error(
-            ValueError,
-            transform,
-            f"argnums must name some of the {count} positional arguments, each once",
-            f"argnums={numbers[0] if len(numbers) == 1 else tuple(numbers)}",
-            "Pass the arguments to differentiate by position.",
-        )
+    rule = ""
+    if not all(0 <= position < count for position in positions):
+        rule = f"argnums must name one of the {count} positional arguments"
+    elif len(set(positions)) < len(positions):
+        rule = "argnums must name each argument once"
+    if rule:
+        got = numbers[0] if len(numbers) == 1 else tuple(numbers)
+        remedy = "Pass the arguments to differentiate by position."
+        raise error(ValueError, transform, rule, f"argnums={got}", remedy)
     return positions
 
 

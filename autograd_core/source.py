@@ -201,7 +201,7 @@ def _function_source(operation: Operation) -> str:
             statics=statics,
             statics_inside=", ".join(operation.statics),
         )
-    if operation.arguments == ("x1", "x2") == tuple(parameters):
+    if operation.arguments == ("x1", "x2") == tuple(parameters) and all(rules):
         # Whether the arguments are such that no cotangent has to be summed back.
         alike = "len(v1.shape) == len(v2.shape) == 2"
         if operation.elementwise:
@@ -252,7 +252,7 @@ def _compile(
 ) -> Function:
     """Compile a function as if it stood where its operation is declared."""
     place = operation.declaration.__code__
-    scope["__name__"] = operation.declaration.__module__
+    scope["__name__"] = __name__  # so that errors look further for the user's line
     exec(compile(source, place.co_filename, "exec"), scope)
     function: Function = scope[operation.name]
     function.__code__ = function.__code__.replace(

@@ -105,7 +105,7 @@ class NumPy(Backend):
         if not isinstance(x, self.numpy.ndarray):
             return x
         alone = self._holders(x) <= self._alone + 1
-        return x if x.base is None and alone else x.copy()
+        return x if alone and x.base is None and x.flags.writeable else x.copy()
 
     @staticmethod
     def _holders(x: Any) -> int:
