@@ -2,11 +2,13 @@
 
 Everything that is none of these containers is a leaf. Dicts are read in the sorted
 order of their keys (in insertion order where keys do not compare), so that two equal
-dicts have equal structures; their subclasses come back as dicts.
+dicts have equal structures. An OrderedDict keeps its order and its type; other
+subclasses of dict come back as dicts.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +44,7 @@ def _keys_and_children(tree: Any) -> tuple[Iterable[Any], Iterable[Any]] | None:
     """Return a container's keys and children, or None for a leaf."""
     if isinstance(tree, dict):
         try:
-            keys = sorted(tree)
+            keys = list(tree) if isinstance(tree, OrderedDict) else sorted(tree)
         except TypeError:
             keys = list(tree)
         return keys, (tree[key] for key in keys)
@@ -73,7 +75,9 @@ def _flatten_into(leaves: list[Any], tree: Any) -> Structure:
         return LEAF
     keys, children = parts
     structures = tuple(_flatten_into(leaves, child) for child in children)
-    container = dict if isinstance(tree, dict) else type(tree)
+    container = type(tree)
+    if isinstance(tree, dict) and container is not OrderedDict:
+        container = dict
     return Structure(container, tuple(keys), structures)
 
 
@@ -96,8 +100,8 @@ def _unflatten_from(structure: Structure, leaves: Iterator[Any]) -> Any:
     if container is type(None):
         return None
     children = [_unflatten_from(child, leaves) for child in structure.children]
-    if container is dict:
-        return dict(zip(structure.keys, children, strict=True))
+    if container in (dict, OrderedDict):
+        return container(zip(structure.keys, children, strict=True))
     return (
         container(*children) if hasattr(container, "_fields") else container(children)
     )
