@@ -20,9 +20,9 @@ from autograd_core.tensor import (
     Tracked,
     lowest,
     make_dual,
+    make_node,
     make_tensor,
     namespace_of,
-    node_ids,
     overwritten,
     unchanged,
 )
@@ -70,9 +70,8 @@ def apply(
     xp = namespace_of(y)
     if xp is not tensor.operations and not xp.is_floating(y.dtype):
         return _not_floating(operation, y, lower)
-    return make_tensor(
-        y, Node(next(node_ids), tuple(edges), xp, operation), level.world(xp)
-    )
+    node = make_node(tuple(edges), xp, operation)
+    return make_tensor(y, node, level.world(xp))
 
 
 def _raw(value: Any) -> Any:
@@ -99,6 +98,14 @@ def _highest_level(operation: Operation, arguments: tuple[Any, ...]) -> Level | 
                 )
             if highest is None or level.number > highest.number:
                 highest = level
+        elif isinstance(argument, (list, tuple)):
+            raise error(
+                TypeError,
+                operation.name,
+                "takes arrays and numbers",
+                describe_arguments(_names(operation, arguments), arguments),
+                "Convert it with autograd_core.ops.asarray.",
+            )
     return highest
 
 
@@ -110,6 +117,8 @@ def _names(operation: Operation, arguments: tuple[Any, ...]) -> tuple[str, ...]:
 
 def _parameters(operation: Operation, values: tuple[Any, ...]) -> tuple[str, ...]:
     """Return the names of arguments and statics, in the order of `emit`."""
+    if not operation.arguments:
+        return operation.statics
     arguments = values[: len(values) - len(operation.statics)]
     return (*_names(operation, arguments), *operation.statics)
 
@@ -133,6 +142,20 @@ def call_library(
         return operation.emit(xp, *arguments, *statics)
     except Exception as cause:
         note_call(cause, operation, (*arguments, *statics))
+        raise
+
+
+def pass_on(
+    operation: Operation, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    """Call the library's function of an operation's name on what the user gave."""
+    xp = _backend(operation, (*arguments, *keywords.values())) or backend.get_backend()
+    if keywords.get("dtype") is not None:
+        keywords = {**keywords, "dtype": xp.dtype(keywords["dtype"])}
+    try:
+        return getattr(xp, operation.name)(*arguments, **keywords)
+    except Exception as cause:
+        note_call(cause, operation, arguments)
         raise
 
 

@@ -19,7 +19,7 @@ from functools import update_wrapper
 from typing import Any, ParamSpec, TypeVar
 
 from autograd_core import backend
-from autograd_core.apply import call_library
+from autograd_core.apply import pass_on
 from autograd_core.operation import (
     REAL,
     Domain,
@@ -167,15 +167,11 @@ def composite(function: Callable[P, R]) -> Callable[P, R]:
     the body, so that the derivative is that of its parts.
     """
     operation = Operation(function)
-    operation.emit = emit_function(operation)
 
     def call(*arguments: P.args, **keywords: P.kwargs) -> R:
         if any(map(_holds_tracked, (*arguments, *keywords.values()))):
             return function(*arguments, **keywords)
-        bound = operation.signature.bind(*arguments, **keywords)
-        bound.apply_defaults()
-        values = tuple(bound.arguments.values())
-        result: R = call_library(operation, (), values)
+        result: R = pass_on(operation, arguments, keywords)
         return result
 
     place = function.__code__

@@ -280,6 +280,7 @@ def _vjp(
     primals: Sequence[Pytree],
     has_aux: bool,
     beside: Sequence[Pytree] = (),
+    once: bool = False,
 ) -> tuple[Pytree, Callable[[Pytree], tuple[Pytree, ...]], Any]:
     leaves, structures = flatten_primals(name, argument_names, primals, beside)
     with Level(name, forward=False) as level:
@@ -314,6 +315,9 @@ def _vjp(
             if root is not None and like is not None:
                 t = fitting(f"{name}: pullback", "the cotangent", t, like)
                 seeds[root] = seeds[root] + t if root in seeds else t
+        if once:  # nothing but the walk holds the graph, which it lets go as it passes
+            roots.clear()
+            root = None
         reached = sweep(seeds)
         grads = [
             reached[node] if node in reached else zeros_like(x)
@@ -450,7 +454,8 @@ def _value_and_grad(
             [str(position) for position in chosen],
             [arguments[position] for position in chosen],
             has_aux,
-            (arguments, keywords),
+            beside=(arguments, keywords),
+            once=True,
         )
         _require_scalar(name, y)
         grads = pullback(ones_like(y))

@@ -15,7 +15,7 @@ from typing import Any
 
 from autograd_core.apply import apply, note_call, restore
 from autograd_core.operation import Function, Operation, Rule
-from autograd_core.tensor import Dual, Node, Tensor, new, node_ids
+from autograd_core.tensor import Dual, Tensor, new, new_nodes, node_ids
 
 UNARY = """
 def {name}({signature}):
@@ -31,7 +31,11 @@ def {name}({signature}):
         result = new(Tensor)
         result.value = y
         result.world = world
-        result.node = Node(next(ids), ((x.node, rule_0{saved}),), xp, operation)
+        node = result.node = next(nodes)
+        node.id = next(ids)
+        node.edges = ((x.node, rule_0{saved}),)
+        node.xp = xp
+        node.operation = operation
         return result
     return apply(operation, (x,), {statics})
 """
@@ -61,7 +65,11 @@ def {name}(x1, x2, /):
                 result = new(Tensor)
                 result.value = y
                 result.world = world
-                result.node = Node(next(ids), edges, xp, operation)
+                node = result.node = next(nodes)
+                node.id = next(ids)
+                node.edges = edges
+                node.xp = xp
+                node.operation = operation
                 return result
         elif kind is float or kind is int:
             v2 = x2
@@ -69,7 +77,11 @@ def {name}(x1, x2, /):
             result = new(Tensor)
             result.value = y
             result.world = world
-            result.node = Node(next(ids), ((x1.node, rule_0{saved_0}),), xp, operation)
+            node = result.node = next(nodes)
+            node.id = next(ids)
+            node.edges = ((x1.node, rule_0{saved_0}),)
+            node.xp = xp
+            node.operation = operation
             return result
         elif kind is type(v1) and kind is not Dual and v1.dtype is x2.dtype:
             v2 = {kept_2}
@@ -86,7 +98,11 @@ def {name}(x1, x2, /):
                 result = new(Tensor)
                 result.value = y
                 result.world = world
-                result.node = Node(next(ids), (edge,), xp, operation)
+                node = result.node = next(nodes)
+                node.id = next(ids)
+                node.edges = (edge,)
+                node.xp = xp
+                node.operation = operation
                 return result
     elif type(x2) is Tensor:
         world = x2.world
@@ -99,7 +115,11 @@ def {name}(x1, x2, /):
             result = new(Tensor)
             result.value = y
             result.world = world
-            result.node = Node(next(ids), ((x2.node, rule_1{saved_1}),), xp, operation)
+            node = result.node = next(nodes)
+            node.id = next(ids)
+            node.edges = ((x2.node, rule_1{saved_1}),)
+            node.xp = xp
+            node.operation = operation
             return result
         if kind is type(v2) and kind is not Dual and v2.dtype is x1.dtype:
             v1 = {kept_1}
@@ -116,7 +136,11 @@ def {name}(x1, x2, /):
                 result = new(Tensor)
                 result.value = y
                 result.world = world
-                result.node = Node(next(ids), (edge,), xp, operation)
+                node = result.node = next(nodes)
+                node.id = next(ids)
+                node.edges = (edge,)
+                node.xp = xp
+                node.operation = operation
                 return result
     return apply(operation, (x1, x2), ())
 """
@@ -232,7 +256,7 @@ def public_function(operation: Operation) -> Function:
         "restore": restore,
         "Tensor": Tensor,
         "Dual": Dual,
-        "Node": Node,
+        "nodes": new_nodes,
         "new": new,
         "ids": node_ids,
     }

@@ -10,6 +10,7 @@ highest level among its arguments, computes on what is below, and puts that leve
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeAlias
 
@@ -88,13 +89,51 @@ class Node:
 
     __slots__ = ("__weakref__", "edges", "id", "operation", "xp")
 
-    def __init__(
-        self, id: int, edges: tuple[Edge, ...], xp: Any, operation: Any
-    ) -> None:
-        self.id = id
-        self.edges = edges
-        self.xp = xp
-        self.operation = operation
+    id: int
+    edges: tuple[Edge, ...]
+    xp: Any
+    operation: Any
+
+
+class Anchor(Node):
+    """A node that takes the graph behind it apart in a loop.
+
+    CPython frees a chain of objects by recursion, and CPython 3.13 recurses deeper than
+    a thread with a small stack can bear. One node in 61 is an anchor, which is often
+    enough to keep the recursion short and seldom enough to cost nothing.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        waiting = [self.edges]
+        self.edges = ()
+        while waiting:
+            for edge in waiting.pop():
+                if _holders_of_parent(edge) == _ALONE and edge[0].edges:
+                    waiting.append(edge[0].edges)
+                    edge[0].edges = ()
+
+
+def _holders_of_parent(edge: Edge) -> int:
+    return sys.getrefcount(edge[0])
+
+
+_ALONE = _holders_of_parent((object(),))
+"""What `_holders_of_parent` counts where only the edge holds the parent."""
+
+new_nodes: Iterator[Node] = map(new, itertools.cycle([Node] * 60 + [Anchor]))
+"""Nodes to fill in, one in 61 an anchor; shared by all threads, like the ids."""
+
+
+def make_node(edges: tuple[Edge, ...], xp: Any, operation: Any) -> Node:
+    """Make the node of a result."""
+    node = next(new_nodes)
+    node.id = next(node_ids)
+    node.edges = edges
+    node.xp = xp
+    node.operation = operation
+    return node
 
 
 class Leaf(Node):
@@ -103,7 +142,10 @@ class Leaf(Node):
     __slots__ = ("grad",)
 
     def __init__(self, xp: Any) -> None:
-        super().__init__(next(node_ids), (), xp, None)
+        self.id = next(node_ids)
+        self.edges = ()
+        self.xp = xp
+        self.operation = None
         self.grad: Array | None = None
 
 
@@ -503,7 +545,7 @@ def track(x: Array, level: Level) -> Tensor:
         if check is not None:
             fault = overwritten("Tensor" if level is eager else level.name, x)
             edge = (leaf, unchanged, (check, fault), pass_through)
-            leaf = Node(next(node_ids), (edge,), xp, None)
+            leaf = make_node((edge,), xp, None)
     return make_tensor(x, leaf, level.world(xp))
 
 

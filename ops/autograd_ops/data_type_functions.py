@@ -11,7 +11,7 @@ from autograd_core.tensor import Array, lowest, pass_through
 
 
 @linear(x=pass_through, samples=(sample((3, 4), dtype="float64"),))
-def astype(x: Array, dtype: Any, /, *, copy: bool = True) -> Array:
+def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     """Convert to a dtype; its transpose converts back. To integers: no derivative."""
 
 

@@ -20,7 +20,10 @@ from autograd_ops.axes import Shape
 def getitem(x: Array, /, *, key: Any) -> Array:
     """Return ``x[key]``, for any key that the library takes."""
     parts = key if isinstance(key, tuple) else (key,)
-    if any(isinstance(k, (list, bool, Tracked)) or is_array(k) for k in parts):
+    if any(isinstance(k, list) for k in parts):
+        asarray = backend_of(lowest(x)).asarray
+        parts = key = tuple(asarray(k) if isinstance(k, list) else k for k in parts)
+    if any(isinstance(k, (bool, Tracked)) or is_array(k) for k in parts):
         return array_index(x, key)
     return basic_index(x, key=key)
 

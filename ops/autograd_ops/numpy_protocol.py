@@ -156,7 +156,7 @@ def fitted(
             positional.append(value)
         elif key in parameters:
             by_name[key] = value
-        elif value not in IGNORED.get(key, (None,)):
+        elif not any(value is same for same in IGNORED.get(key, (None,))):
             raise no_counterpart(name, {key: value}, positional)
     return positional, by_name
 

@@ -29,7 +29,7 @@ def diff(
     (k,) = normalized(axis, x.ndim)
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=k) if len(parts) > 1 else x
-    for _ in range(n):
+    for _ in range(min(n, x.shape[k])):
         after = basic_index(x, key=along(k, slice(1, None)))
         x = after - basic_index(x, key=along(k, slice(0, -1)))
     return x

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         RUN[options.command](options)
-    except (InputError, MissingExtraError, FloatingPointError) as error:
+    except (InputError, MissingExtraError, FloatingPointError, OSError) as error:
         print(f"autograd_train: error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -64,7 +64,7 @@ def run_quantile(options: argparse.Namespace) -> None:
     """Train, report, save, and check that the saved model predicts the same."""
     with backend(options.backend):
         job = read_job(options)
-        check_writable(options.output)
+        check_writable(options.output, MODEL_FILE, PLOT_FILE)
         check_extras()
         print(job.summary())
         with progress() as follow:
@@ -86,13 +86,13 @@ def run_predict(options: argparse.Namespace) -> None:
         model = load_model(options.model)
         table = read_table(options.data) if options.data else load_engel()
         quantiles = model.predict(table.numbers(model.features))
-    names = [f"{model.target}_quantile_{quantile:g}" for quantile in model.quantiles]
+    names = [f"{model.target}_quantile_{quantile}" for quantile in model.quantiles]
     result = table.with_columns(names, quantiles)
     if options.output is None:
         sys.stdout.write(result.text())
         return
     output = Path(options.output)
-    check_writable(output.parent)
+    check_writable(output.parent, output.name)
     with staged(output.parent) as folder:
         (folder / output.name).write_text(result.text(), encoding="utf-8")
     print(f"wrote {output}")
@@ -107,7 +107,8 @@ def backend(name: str | None) -> Iterator[None]:
                 stack.enter_context(ag.use_backend(name))
             active = ag.get_backend().name
         except (ValueError, LookupError, ImportError) as error:
-            raise InputError(one_line(error)) from error
+            message, _, _ = one_line(error).partition(" (at ")  # a line of ours
+            raise InputError(message) from error
         if active == "jax":
             importlib.import_module("jax").config.update("jax_enable_x64", True)
         yield

@@ -183,4 +183,6 @@ def to_numpy(array: Array) -> NDArray[Any]:
     >>> to_numpy(xp.asarray([1.0, 2.0]))
     array([1., 2.])
     """
+    if isinstance(array, numpy.generic):  # what NumPy makes of its own 0-d arrays
+        return numpy.asarray(array)
     return numpy.from_dlpack(array, device="cpu")

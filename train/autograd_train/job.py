@@ -142,7 +142,8 @@ def read_job(options: argparse.Namespace) -> Job:
             f"target {target!r}; got {', '.join(names) or 'none'}. Name other columns."
         )
     x = table.numbers(names)
-    random = numpy.random.default_rng(options.seed)
+    (stream,) = numpy.random.SeedSequence(options.seed).spawn(1)
+    random = numpy.random.default_rng(stream)
     training, held = split_rows(len(y), options.holdout, random)
     published = options.data is None and (target, names) == ("foodexp", ["income"])
     settings = Settings(

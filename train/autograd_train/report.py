@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def coefficient_table(
     for row, quantile in enumerate(model.quantiles):
         for column, name in enumerate(names):
             fitted = model.coefficients()[row, column]
-            cells = [f"{quantile:g}", name, f"{fitted + 0.0:.6g}"]
+            cells = [f"{quantile:g}", _plain(name), f"{fitted + 0.0:.6g}"]
             if published:
                 known = published.get(quantile)
                 cells.append(f"{known[column]:.6g}" if known else "-")
@@ -62,7 +63,7 @@ def compare_losses(fitted: float, exact: float) -> str:
     Examples
     --------
     >>> compare_losses(2.002, 2.0)
-    'mean pinball loss on all rows: fitted 2.002, exact 2, off by 0.1000 %\\n'
+    'mean pinball loss on all rows: fitted 2.002, exact 2, off by 0.1000 %\n'
     """
     off_by = _off_by(fitted, exact)
     return (
@@ -72,12 +73,23 @@ def compare_losses(fitted: float, exact: float) -> str:
 
 
 def score_table(model: QuantileModel, held_back: Score, rows: int) -> Any:
-    """Return a table of pinball loss and coverage on the rows held back."""
+    """Return a table of pinball loss and coverage on the rows held back.
+
+    The coverage should be the quantile, give or take the standard deviation
+    ``sqrt(q * (1 - q) / rows)`` that it has in as many independent rows.
+    """
     table = _table(f"On {rows} rows held back")
-    for heading in ("quantile", f"pinball loss ({model.target})", "coverage"):
+    loss_heading = f"pinball loss ({_plain(model.target)})"
+    for heading in ("quantile", loss_heading, "coverage", "sampling error"):
         table.add_column(heading)
     for quantile, loss, coverage in zip(model.quantiles, *held_back, strict=True):
-        table.add_row(f"{quantile:g}", f"{loss:.6g}", f"{coverage:.3f}")
+        deviation = math.sqrt(quantile * (1.0 - quantile) / rows)
+        cells = (
+            f"{loss:.6g}",
+            f"{coverage:.3f}",
+            f"\N{PLUS-MINUS SIGN} {deviation:.3f}",
+        )
+        table.add_row(f"{quantile:g}", *cells)
     return table
 
 
@@ -103,7 +115,7 @@ def plot_quantiles(
         If matplotlib is not installed.
     """
     figure = require("matplotlib.figure").Figure(figsize=(7.0, 5.0), dpi=150)
-    axes = figure.add_subplot(xlabel="", ylabel=model.target)
+    axes = figure.add_subplot()
     x, curve_x, curves, label = _curves(model, features)
     axes.plot(x, target, ".", color="0.6", markersize=4, zorder=0)
     middle = (len(model.quantiles) - 1) / 2
@@ -114,7 +126,8 @@ def plot_quantiles(
         axes.plot(
             curve_x, curves[:, index], style, color=color, label=f"{quantile:g}", ms=3
         )
-    axes.set_xlabel(label)
+    axes.set_xlabel(label, parse_math=False)
+    axes.set_ylabel(model.target, parse_math=False)
     axes.legend(title="quantile", frameon=False, reverse=True)
     figure.savefig(path, bbox_inches="tight")
 
@@ -138,6 +151,11 @@ def _table(title: str) -> Any:
     rich = require("rich.table")
     box = require("rich.box").SIMPLE_HEAD
     return rich.Table(title=title, title_justify="left", box=box)
+
+
+def _plain(name: str) -> str:
+    """Return a name from the user's data with no meaning to rich's markup."""
+    return str(require("rich.markup").escape(name))
 
 
 def _off_by(fitted: float, exact: float) -> str:

@@ -105,7 +105,8 @@ def _model(description: dict[str, Any], tensors: dict[str, Any]) -> QuantileMode
 
 
 def _scaling(fields: dict[str, list[float]], columns: int) -> Scaling:
-    scaling = Scaling(tuple(fields["mean"]), tuple(fields["scale"]))
+    mean, scale = (tuple(map(float, fields[name])) for name in ("mean", "scale"))
+    scaling = Scaling(mean, scale)
     if not len(scaling.mean) == len(scaling.scale) == columns:
         raise ValueError(f"a scaling of {len(scaling.mean)} columns, not {columns}")
     return scaling
@@ -139,8 +140,11 @@ def staged(directory: str | Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_writable(directory: str | Path) -> None:
-    """Raise InputError unless files can be put into a folder, which may not exist."""
+def check_writable(directory: str | Path, *names: str) -> None:
+    """Raise InputError unless files of these names can be put into a folder.
+
+    The folder, and files of these names in it, may exist or not.
+    """
     place = _existing(Path(directory))
     if not place.is_dir() or not os.access(place, os.W_OK):
         raise InputError(
@@ -148,6 +152,12 @@ def check_writable(directory: str | Path) -> None:
             f"{place}, which is {'a file' if place.is_file() else 'read-only'}. "
             "Choose another folder."
         )
+    for name in names:
+        if (Path(directory) / name).is_dir():
+            raise InputError(
+                f"{Path(directory) / name}: the output must be a file; got a folder of "
+                "this name. Choose another place, or remove it."
+            )
 
 
 def _existing(path: Path) -> Path:
