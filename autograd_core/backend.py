@@ -458,7 +458,7 @@ def backends() -> Backends:
             requirement=cls.requirement,
             capabilities=cls.capabilities,
         )
-        for cls in sorted(known.values(), key=lambda cls: cls.name)
+        for _, cls in sorted(known.items())
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from autograd_core import pytree
@@ -81,7 +82,7 @@ def jvp(
         aux = None
         if has_aux:
             y, aux = require_pair("jvp", y)
-            aux = pytree.map(lambda x: lower_output(level, x), aux)
+            aux = pytree.map(partial(lower_output, level), aux)
         outputs, structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]
         y_dots = [_tangent(level, x) for x in outputs]

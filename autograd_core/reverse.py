@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, TypeAlias
 
@@ -291,7 +291,7 @@ def _vjp(
         aux = None
         if has_aux:
             y, aux = require_pair(name, y)
-            aux = pytree.map(lambda x: lower_output(level, x), aux)
+            aux = pytree.map(partial(lower_output, level), aux)
         outputs, out_structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]
         roots = [_root(level, x) for x in outputs]

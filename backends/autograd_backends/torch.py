@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from autograd_core.backend import Backend, register_backend
@@ -48,8 +49,7 @@ class PyTorch(Backend):
         x = x.detach()
         if x.is_inference():
             return x.clone(), None
-        before = x._version
-        return x, lambda: bool(x._version == before)
+        return x, partial(still, x._version, x)
 
     def unshared(self, x: Any) -> Any:
         return x.clone()
@@ -57,6 +57,11 @@ class PyTorch(Backend):
     def synchronize(self) -> None:
         if self.torch.cuda.is_available():
             self.torch.cuda.synchronize()
+
+
+def still(version: int, x: Any) -> bool:
+    """Say whether an array was not written to since it had a version."""
+    return bool(x._version == version)
 
 
 def forward_slices(

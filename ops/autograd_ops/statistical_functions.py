@@ -227,9 +227,11 @@ def recurrence(xp: Any, a: Array, b: Array, axis: int) -> Array:
 
 
 def cumulative_prod_jvp(
-    xp: Any, t: Array, x: Array, axis: Any, include_initial: bool
+    xp: Any, t: Array, x: Array, y: Array, axis: Any, include_initial: bool
 ) -> Array:
     (k,) = normalized(axis, len(x.shape))
+    if 0 in x.shape:
+        return xp.zeros_like(y)
     before = xp.cumulative_prod(shifted(xp, x, k), axis=k)
     y_dot = recurrence(xp, x, t * before, k)
     if include_initial:
@@ -242,6 +244,8 @@ def cumulative_prod_vjp(
     xp: Any, t: Array, x: Array, axis: Any, include_initial: bool
 ) -> Array:
     (k,) = normalized(axis, len(x.shape))
+    if 0 in x.shape:
+        return xp.zeros_like(x)
     if include_initial:
         t = t[along(k, slice(1, None))]
     before = xp.cumulative_prod(shifted(xp, x, k), axis=k)
