@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from functools import partial
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from autograd_core.errors import describe, dtype_name, error
 
 ENTRY_POINTS = "autograd_core.backends"
+OPERATORS = (
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"),
+    *("lt", "le", "gt", "ge", "eq", "ne"),
+)
 ENVIRONMENT_VARIABLE = "AUTOGRAD_BACKEND"
 
 implementations: dict[str, Callable[..., Any]] = {}
@@ -198,8 +203,13 @@ def _load_entry_points() -> None:
     from importlib.metadata import entry_points  # 10 ms, not wanted at import
 
     for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name not in known:
+        if entry.name in known:
+            continue
+        try:
             register_backend(entry.load())
+        except Exception as cause:  # one broken package must not take the rest along
+            message = f"autograd_core: backend {entry.name!r} ({entry.value}) is broken"
+            warnings.warn(f"{message}: {cause!r}", RuntimeWarning, stacklevel=3)
 
 
 def _class_named(name: str) -> type[Backend]:
@@ -333,8 +343,41 @@ def _recognise(x: Any) -> Backend:
             "Convert it with autograd_core.ops.asarray.",
         )
     found = backend(name) if name else _backend_of_namespace(x.__array_namespace__())
+    _let_defer(x)
     _by_type[type(x)] = found
     return found
+
+
+def _let_defer(x: Any) -> None:
+    """Let ``array * tracked`` reach the tracked operand's ``__rmul__``.
+
+    An operator that does not know its right operand returns NotImplemented. Where a
+    library raises instead (array-api-strict does), its operators are wrapped so that
+    they defer to tracked arrays, and to nothing else.
+    """
+    try:
+        type(x).__add__(x, _Foreign())
+    except TypeError:
+        for name in OPERATORS:
+            method = getattr(type(x), f"__{name}__", None)
+            if method is not None:
+                setattr(type(x), f"__{name}__", _deferring(method))
+
+
+class _Foreign:
+    """An operand that no library knows, and that NumPy too leaves alone."""
+
+    __array_ufunc__ = None
+
+
+def _deferring(method: Callable[..., Any]) -> Callable[..., Any]:
+    from autograd_core.tensor import Tracked
+
+    @wraps(method)
+    def operator(self: Any, other: Any) -> Any:
+        return NotImplemented if isinstance(other, Tracked) else method(self, other)
+
+    return operator
 
 
 # ------------------------------------------------------------------ the default
@@ -466,6 +509,6 @@ def _version(distribution: str) -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return version(distribution)
+        return version(distribution) if distribution else None
     except PackageNotFoundError:
         return None

@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 from autograd_core import backend
 from autograd_core.apply import pass_on
 from autograd_core.operation import (
+    POSITIVE,
     REAL,
     Domain,
     Function,
@@ -32,6 +33,17 @@ from autograd_core.operation import (
 )
 from autograd_core.source import emit_function, public_function
 from autograd_core.tensor import Array, Tracked
+
+__all__ = [
+    "POSITIVE",
+    "REAL",
+    "composite",
+    "constant",
+    "elementwise",
+    "general",
+    "linear",
+    "sample",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,7 +92,7 @@ def elementwise(
     ... def cube(x, /):
     ...     "Cube each element."
     >>> ag.grad(cube)(2.0)
-    np.float64(12.0)
+    array(12.)
     """
 
     def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
@@ -105,9 +117,38 @@ def linear(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function that is linear in each of its arguments.
 
-    It is its own JVP; for each argument give the transpose, which is its VJP. With
-    ``variadic=True`` the one argument is a sequence of arrays, in all of which together
-    the function is linear; the transpose may then name ``index`` and ``shapes``.
+    It is its own JVP; its VJP is the transpose, which the rules give.
+
+    Parameters
+    ----------
+    samples
+        Calls for checks.
+    implementation
+        ``function(xp, *arguments)``, for what the libraries do not have.
+    broadcasts
+        Whether arguments are broadcast against one another: the core then sums what a
+        transpose returns over the axes that its argument did not have.
+    variadic
+        Whether the one argument is a sequence of arrays, in all of which together the
+        function is linear. The transpose may then name ``index``, the place of the
+        array in question, and ``shapes``, those of all.
+    domain
+        The open interval from which arguments are drawn in checks.
+    **transposes
+        ``parameter=transpose``. Other parameters are not differentiated.
+
+    Examples
+    --------
+    >>> import autograd_core as ag, numpy
+    >>> def twice_x(xp, t):
+    ...     return 2 * t
+    >>> def twice_forward(xp, x):
+    ...     return 2 * x
+    >>> @linear(x=twice_x, implementation=twice_forward, samples=[sample((3,))])
+    ... def twice(x, /):
+    ...     "Double each element."
+    >>> ag.jvp(twice, (1.0,), (3.0,))
+    (array(2.), array(6.))
     """
 
     def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
@@ -134,7 +175,19 @@ def general(
     domain: dict[str, Domain] | Domain = REAL,
     implementation: Function | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Declare a function with a rule for each mode; where one lacks, its use raises."""
+    """Declare a function with a rule for each mode.
+
+    Parameters
+    ----------
+    jvp
+        For each differentiable parameter, by name, the rule from its tangent to the
+        tangent of the result. None where there is none: forward mode then raises.
+    vjp
+        For each differentiable parameter, by name, the rule from the cotangent of the
+        result to its own. None where there is none: reverse mode then raises.
+    samples, broadcasts, domain, implementation
+        As in `linear` and `elementwise`.
+    """
 
     def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
         arguments = tuple(jvp | vjp)

@@ -112,7 +112,7 @@ def _flatten_tangents(
         )
     directions = []
     for k, (x, x_dot) in enumerate(zip(leaves, flat, strict=True)):
-        directions.append(fitting("jvp", f"tangent {k}", x_dot, Like.of(x)))
+        directions.append(fitting("jvp", f"tangent {k}", x_dot, Like(x)))
     return directions
 
 

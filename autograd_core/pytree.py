@@ -10,22 +10,41 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from autograd_core.errors import error
 
 
-@dataclass(frozen=True)
 class Structure:
     """The shape of a pytree: which container, under which keys, of which children.
 
     A leaf is the structure whose container is ``object``.
     """
 
-    container: Any
-    keys: tuple[Any, ...] = ()
-    children: tuple[Structure, ...] = ()
+    __slots__ = ("children", "container", "keys")
+
+    def __init__(
+        self,
+        container: Any,
+        keys: tuple[Any, ...] = (),
+        children: tuple[Structure, ...] = (),
+    ) -> None:
+        self.container = container
+        self.keys = keys
+        self.children = children
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Structure) and (
+            self.container is other.container
+            and self.keys == other.keys
+            and self.children == other.children
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.container, self.keys, self.children))
+
+    def __repr__(self) -> str:
+        return f"Structure({self})"
 
     def __str__(self) -> str:
         if self.container is object:

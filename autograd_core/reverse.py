@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree, tensor
 from autograd_core.errors import describe, error
@@ -89,7 +89,7 @@ def backward(y: Tensor, cotangent: Array | None) -> None:
     if cotangent is None:
         cotangent = ones_like(y.value)
     else:
-        like = Like.of(y.value)
+        like = Like(y.value)
         cotangent = lowest(fitting("backward", "the cotangent", cotangent, like))
     for leaf, grad in sweep({y.node: cotangent}).items():
         assert isinstance(leaf, Leaf)
@@ -110,18 +110,25 @@ def zeros_like(x: Array) -> Array:
     return xp.zeros(x.shape, dtype=raw.dtype, device=xp.device_of(raw))
 
 
-class Like(NamedTuple):
+class Like:
     """What a tangent or cotangent must agree in with its primal."""
 
-    shape: tuple[int, ...]
-    dtype: Any
-    library: backend.Backend
+    __slots__ = ("dtype", "library", "shape")
 
-    @classmethod
-    def of(cls, x: Array) -> Like:
-        """Describe an array."""
+    def __init__(self, x: Array) -> None:
         raw = lowest(x)
-        return cls(tuple(x.shape), raw.dtype, backend.backend_of(raw))
+        self.shape = tuple(x.shape)
+        self.dtype = raw.dtype
+        self.library = backend.backend_of(raw)
+
+    def fits(self, x: Array) -> bool:
+        """Say whether an array is of this library, shape and dtype."""
+        raw = lowest(x)
+        return bool(
+            backend.backend_of(raw) is self.library
+            and tuple(x.shape) == self.shape
+            and raw.dtype == self.dtype
+        )
 
 
 def fitting(operation: str, what: str, given: Any, like: Like) -> Array:
@@ -133,7 +140,7 @@ def fitting(operation: str, what: str, given: Any, like: Like) -> Array:
         return like.library.asarray(given, dtype=like.dtype)
     raw = lowest(given)
     is_array = backend.is_array(raw)
-    if not is_array or Like.of(given) != like:
+    if not is_array or not like.fits(given):
         of = f" of {backend.backend_of(raw)}" if is_array else ""
         raise error(
             ValueError if is_array else TypeError,
@@ -267,6 +274,10 @@ def vjp(
     >>> y, pullback = ag.vjp(lambda x: x * x, numpy.asarray([1.0, 2.0]))
     >>> pullback(numpy.asarray([1.0, 10.0]))
     (array([ 2., 40.]),)
+
+    The pullback returns a tuple, for a single primal too:
+
+    >>> (x_bar,) = pullback(numpy.asarray([1.0, 0.0]))
     """
     names = [str(k) for k in range(len(primals))]
     y, pull, aux = _vjp("vjp", function, names, primals, has_aux)
@@ -296,9 +307,7 @@ def _vjp(
         values = [lower_output(level, x) for x in outputs]
         roots = [_root(level, x) for x in outputs]
     del y, outputs
-    likes = [
-        Like.of(x) if root else None for root, x in zip(roots, values, strict=True)
-    ]
+    likes = [Like(x) if root else None for root, x in zip(roots, values, strict=True)]
 
     def pullback(cotangent: Pytree) -> tuple[Pytree, ...]:
         given, structure = pytree.flatten(cotangent)
@@ -402,7 +411,7 @@ def value_and_grad(
     >>> f = lambda w, x: ag.ops.sum((w["scale"] * x) ** 2)
     >>> value, grad = ag.value_and_grad(f)({"scale": 2.0}, numpy.asarray([1.0, 3.0]))
     >>> print(value, grad)
-    40.0 {'scale': np.float64(40.0)}
+    40.0 {'scale': array(40.)}
     """
     return _value_and_grad("value_and_grad", function, argnums, has_aux)
 

@@ -221,6 +221,12 @@ class Tracked:
             size *= length
         return size
 
+    def __format__(self, specification: str) -> str:
+        """Format the one element: for people, so inside a transform too."""
+        if not specification:
+            return str(self)
+        return format(float(lowest(self)), specification)
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of a 0-d array")
@@ -384,9 +390,9 @@ class Tensor(Tracked):
     Parameters
     ----------
     data
-        Nested lists of floats, in the default backend; or an array of any library,
-        which keeps its library. A small array is copied. A large one is not: writing
-        to it before the backward pass raises there.
+        Nested lists of floats (2.0, not 2), in the default backend; or an array of any
+        library, which keeps its library. A small array is copied. A large one is not:
+        writing to it before the backward pass raises there.
     dtype, device
         As in the standard's ``asarray``; by default the library's choice.
 
@@ -451,6 +457,18 @@ class Tensor(Tracked):
                 f"of {self.node.operation}; use autograd_core.vjp for the rest"
             )
         return node.grad
+
+    def __reduce__(self) -> tuple[type[Tensor], tuple[Array]]:
+        """Pickle and copy what was made from data; a result has a graph behind it."""
+        if leaf_of(self.node) is None or self.world.level is not eager:
+            raise error(
+                TypeError,
+                "pickle",
+                "only a Tensor made from data can be pickled or copied",
+                describe(self),
+                "Pickle stop_gradient(x), its raw array.",
+            )
+        return Tensor, (self.value,)
 
     def backward(self, cotangent: Array | None = None) -> None:
         """Differentiate this Tensor with respect to every Tensor it came from.

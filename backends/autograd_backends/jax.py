@@ -25,6 +25,9 @@ class JAX(Backend):
 
         return jax.numpy
 
+    def device_of(self, x: Any) -> Any:
+        return getattr(x, "device", None)  # the values inside jax.jit have none
+
     def pad_index(self, x: Any, /, *, key: Any, shape: tuple[int, ...]) -> Any:
         return self.zeros(shape, dtype=x.dtype).at[key].set(x)
 

@@ -47,6 +47,9 @@ class NumPy(Backend):
     ) -> Any:
         return self._add_reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
+    def pow(self, x1: Any, x2: Any, /) -> Any:
+        return x1**x2  # the operator is ten times as fast for an exponent of 2
+
     def reshape(self, x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
         if copy is None:
             return x.reshape(shape)
@@ -108,7 +111,7 @@ class NumPy(Backend):
 
     def unshared(self, x: Any) -> Any:
         if not isinstance(x, self.numpy.ndarray):
-            return x
+            return self.numpy.asarray(x)
         alone = self._holders(x) <= self._alone + 1
         return x if alone and x.base is None and x.flags.writeable else x.copy()
 

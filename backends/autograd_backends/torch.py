@@ -8,6 +8,9 @@ from typing import Any
 
 from autograd_core.backend import Backend, register_backend
 
+SMALL = 64 * 1024
+"""Bytes up to which captured memory is copied rather than watched."""
+
 
 @register_backend
 class PyTorch(Backend):
@@ -46,10 +49,16 @@ class PyTorch(Backend):
         return result.index_add_(0, positions, x)
 
     def snapshot(self, x: Any) -> tuple[Any, Callable[[], bool] | None]:
+        small = self.copy_of_small(x)
+        if small is not None:
+            return small, None
         x = x.detach()
-        if x.is_inference():
-            return x.clone(), None
         return x, partial(still, x._version, x)
+
+    def copy_of_small(self, x: Any) -> Any:
+        if x.nbytes <= SMALL or x.is_inference():
+            return x.detach().clone()
+        return None
 
     def unshared(self, x: Any) -> Any:
         return x.clone()

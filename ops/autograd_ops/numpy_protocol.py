@@ -128,7 +128,7 @@ def array_function(
 ) -> Any:
     """Take over the call of any other function of NumPy."""
     counterpart = counterparts().get(function)
-    name = f"numpy.{function.__name__}"
+    name = f"{function.__module__}.{function.__name__}"
     if counterpart is None:
         raise no_counterpart(name, keywords, arguments)
     try:
