@@ -16,6 +16,13 @@ BACKENDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def numpy_backend():
+    """Compute with NumPy, whatever the environment says, unless a test says."""
+    with ag.use_backend("numpy"):
+        yield
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     """Each backend that is installed, active for the length of a test."""

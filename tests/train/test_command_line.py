@@ -9,7 +9,9 @@ import numpy
 import pytest
 
 import autograd_train
-from autograd_train import command, errors, storage
+from autograd_train import command, errors, job, options, storage
+from autograd_train.quantile import Settings, train_quantiles
+from autograd_train.reference import score
 from autograd_train.tables import load_engel, read_table
 
 for extra in ("matplotlib", "rich", "safetensors", "scipy"):
@@ -68,9 +70,14 @@ def test_from_the_shell_engels_coefficients_are_found(folder):
     )
     assert run.returncode == 0, run.stderr
     rows = [line.split() for line in run.stdout.splitlines()]
-    median = {row[1]: row[2:5] for row in rows if row[:1] == ["0.5"] and len(row) > 4}
-    for name, published in (("intercept", 81.48), ("income", 0.5602)):
-        fitted, printed, exact = map(float, median[name])
+    cells = {tuple(row[:2]): row[2:5] for row in rows if len(row) == 7}
+    for place, published in {
+        ("0.5", "intercept"): 81.4822,
+        ("0.5", "income"): 0.5602,
+        ("0.75", "intercept"): 62.3966,
+        ("0.75", "income"): 0.6440,
+    }.items():
+        fitted, printed, exact = map(float, cells[place])
         assert fitted == pytest.approx(published, rel=1e-3)
         assert printed == pytest.approx(published, rel=1e-4)
         assert exact == pytest.approx(published, rel=1e-4)
@@ -84,10 +91,27 @@ def test_from_the_shell_engels_coefficients_are_found(folder):
     assert (output / "quantiles.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_rows_held_back_are_not_trained_on_and_are_scored():
+    arguments = ["quantile", "--quantiles", "0.5", "--seed", "5", "--steps", "50"]
+    work = job.read_job(options.build_parser().parse_args(arguments))
+    held, training = work.held_rows, work.training_rows
+    assert sorted([*held, *training]) == list(range(235))
+    model = train_quantiles(
+        work.features[training],
+        work.target[training],
+        [0.5],
+        Settings(steps=50),
+        seed=5,
+    )
+    expected = score(model.predict(work.features[held]), work.target[held], [0.5])
+    found = work.evaluate(lambda title, steps: lambda step, loss: None)
+    assert found == expected
+
+
 def test_a_saved_model_predicts_again(folder, table, capsys):
-    options = ["--features", "x,y", "--target", "z", "--hidden", "4,3"]
-    options += ["--quantiles", "0.1,0.5,0.9", "--dtype", "float32", "--output", "out"]
-    assert command.main(["quantile", "--data", str(table), *options, *FAST]) == 0
+    settings = ["--features", "x,y", "--target", "z", "--hidden", "4,3"]
+    settings += ["--quantiles", "0.1,0.5,0.9", "--dtype", "float32", "--output", "out"]
+    assert command.main(["quantile", "--data", str(table), *settings, *FAST]) == 0
     capsys.readouterr()
 
     model = "out/model.safetensors"
@@ -107,8 +131,8 @@ def test_a_saved_model_predicts_again(folder, table, capsys):
 
 
 def test_a_constant_column_is_noted_and_gets_0(table, capsys):
-    options = ["--target", "z", "--features", "x,y,k", "--quantiles", "0.5"]
-    assert command.main(["quantile", "--data", str(table), *options, *FAST]) == 0
+    settings = ["--target", "z", "--features", "x,y,k", "--quantiles", "0.5"]
+    assert command.main(["quantile", "--data", str(table), *settings, *FAST]) == 0
     out = capsys.readouterr().out
     assert "note: 'k' is constant, and its coefficient is 0" in out
     (row,) = [line.split() for line in out.splitlines() if " k " in line]
@@ -129,8 +153,8 @@ def test_options_of_the_training(folder, capsys, option):
 
 def test_one_seed_gives_one_file(folder):
     for output, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        options = ["--seed", seed, "--output", output, "--batch-size", "32"]
-        assert command.main(["quantile", *options, *FAST]) == 0
+        settings = ["--seed", seed, "--output", output, "--batch-size", "32"]
+        assert command.main(["quantile", *settings, *FAST]) == 0
     a, b, c = (Path(name, "model.safetensors").read_bytes() for name in "abc")
     assert a == b != c
 
@@ -147,7 +171,7 @@ def test_one_seed_gives_one_file(folder):
             ["--quantiles", "0.5,0.5"],
             "quantiles: there must be at least one and no two",
         ),
-        (["--backend", "nunpy"], "numpy"),
+        (["--backend", "nunpy"], "got 'nunpy'. Did you mean 'numpy'"),
         (["--dtype", "float16"], "invalid choice: 'float16'"),
         (["--optimizer", "bfgs"], "invalid choice: 'bfgs'"),
         (["--hidden", "64,0"], "must be a whole number, at least 1; got '0'"),
@@ -198,8 +222,8 @@ def test_what_cannot_be_done_is_said_in_one_line(
 )
 def test_a_bad_cell_is_named_and_nothing_written(folder, table, capsys, line, message):
     table.write_text(table.read_text() + "\n" + line)
-    options = ["--target", "z", "--features", "x,y"]
-    assert message in refused(capsys, "quantile", "--data", table, *options)
+    settings = ["--target", "z", "--features", "x,y"]
+    assert message in refused(capsys, "quantile", "--data", table, *settings)
     assert list(folder.iterdir()) == []
 
 
@@ -222,6 +246,32 @@ def test_an_output_that_is_a_file_is_refused_before_training(folder, capsys):
     err = refused(capsys, "quantile", "--output", "out")
     assert "out: the output must go to a folder that can be written" in err
     assert (folder / "out").read_text() == "mine"
+
+
+def test_names_of_columns_are_shown_as_they_are(tmp_path, capsys):
+    path = tmp_path / "odd.csv"
+    path.write_text("[red]x[/],$y_$\n1,2\n2,5\n4,4\n8,1\n")
+    arguments = ["--data", str(path), "--target", "$y_$", "--quantiles", "0.25"]
+    assert command.main(["quantile", *arguments, *FAST]) == 0
+    out = capsys.readouterr().out
+    assert " [red]x[/] " in out
+    assert "pinball loss ($y_$)" in out
+
+
+def test_an_output_that_cannot_be_replaced_is_named(folder, capsys):
+    (folder / "out" / "quantiles.png").mkdir(parents=True)
+    err = refused(capsys, "quantile", "--output", "out")
+    assert "quantiles.png: the output must be a file; got a folder of this name" in err
+    assert [file.name for file in (folder / "out").iterdir()] == ["quantiles.png"]
+
+
+def test_predictions_cannot_replace_a_folder(folder, capsys):
+    assert command.main(["quantile", *FAST]) == 0
+    capsys.readouterr()
+    (folder / "p.csv").mkdir()
+    model = "quantile-output/model.safetensors"
+    assert "p.csv" in refused(capsys, "predict", model, "--output", "p.csv")
+    assert sorted(f.name for f in folder.iterdir()) == ["p.csv", "quantile-output"]
 
 
 def test_prediction_faults(folder, table, capsys):

@@ -5,7 +5,7 @@ import pytest
 
 import autograd_core as ag
 from autograd_core import pytree
-from autograd_train import optimizers
+from autograd_train import losses, optimizers
 from autograd_train.errors import InputError
 from autograd_train.quantile import QuantileModel, Settings, train_quantiles
 from autograd_train.reference import ENGEL_COEFFICIENTS, exact_coefficients, score
@@ -71,6 +71,20 @@ def test_other_settings_agree_with_the_exact_solution(engel, exact, settings):
     numpy.testing.assert_allclose(model.coefficients(), exact, rtol=2e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_everything_is_computed_in_the_dtype_asked_for(engel, monkeypatch, dtype):
+    seen = set()
+
+    def watched(prediction, target, levels):
+        seen.update(str(array.dtype) for array in (prediction, target, levels))
+        return pinball(prediction, target, levels)
+
+    pinball = losses.pinball
+    monkeypatch.setattr(losses, "pinball", watched)
+    train_quantiles(*engel, [0.5], Settings(dtype=dtype, steps=3))
+    assert seen == {dtype}
+
+
 def test_mini_batches_come_near(engel):
     settings = Settings(batch_size=64, steps=4000)
     model = train_quantiles(*engel, [0.5], settings)
@@ -89,8 +103,8 @@ def test_hidden_layers_fit_better_than_a_line():
     y = numpy.sin(2.0 * x[:, 0])
     linear = train_quantiles(x, y, [0.5], Settings(steps=500))
     curved = train_quantiles(x, y, [0.5], Settings(hidden=(16, 16), steps=500))
-    losses = [score(m.predict(x), y, [0.5]).loss[0] for m in (linear, curved)]
-    assert losses[1] < 0.1 * losses[0]
+    found = [score(m.predict(x), y, [0.5]).loss[0] for m in (linear, curved)]
+    assert found[1] < 0.1 * found[0]
 
 
 @pytest.mark.parametrize("hidden", [(), (8, 8)])

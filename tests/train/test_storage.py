@@ -62,6 +62,7 @@ def test_a_damaged_file_is_refused_wherever_it_is_cut(tmp_path):
         (rb"\"hidden\": [4, 3]", rb"\"hidden\": \"4,3\""),
         (rb"[0.2, 0.8]", rb"[0.2, 1.8]"),
         (rb"\"mean\": [", rb"\"mean\": {"),
+        (rb"\"mean\": [", rb"\"moan\": ["),
         (rb"0.bias", rb"0.bios"),
     ],
 )
