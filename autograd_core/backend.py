@@ -326,6 +326,8 @@ def _owner(array_type: type) -> str | None:
     """Return the name of the backend whose packages define a type or its bases."""
     for base in array_type.__mro__:
         package = base.__module__.partition(".")[0]
+        if package == "autograd_core":
+            return None  # tracked: its library is that of the array under it
         for cls in known.values():
             if package in cls.packages:
                 return cls.name

@@ -19,7 +19,7 @@ from functools import update_wrapper
 from typing import Any, ParamSpec, TypeVar
 
 from autograd_core import backend
-from autograd_core.apply import pass_on
+from autograd_core.library import pass_on
 from autograd_core.operation import (
     POSITIVE,
     REAL,

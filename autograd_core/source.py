@@ -13,7 +13,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from autograd_core.apply import apply, note_call, restore
+from autograd_core.apply import apply, restore
+from autograd_core.library import note_call
 from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import Dual, Tensor, new, new_nodes, node_ids
 

@@ -99,8 +99,8 @@ class Anchor(Node):
     """A node that takes the graph behind it apart in a loop.
 
     CPython frees a chain of objects by recursion, and CPython 3.13 recurses deeper than
-    a thread with a small stack can bear. One node in 61 is an anchor, which is often
-    enough to keep the recursion short and seldom enough to cost nothing.
+    a thread with a small stack can bear. About one node in 60 is an anchor, which is
+    often enough to keep the recursion short and seldom enough to cost nothing.
     """
 
     __slots__ = ()
@@ -109,8 +109,10 @@ class Anchor(Node):
         waiting = [self.edges]
         self.edges = ()
         while waiting:
-            for edge in waiting.pop():
-                if _holders_of_parent(edge) == _ALONE and edge[0].edges:
+            edges = waiting.pop()
+            for edge in edges:
+                times = sum(other[0] is edge[0] for other in edges)
+                if edge[0].edges and _holders_of_parent(edge) == _ALONE + times - 1:
                     waiting.append(edge[0].edges)
                     edge[0].edges = ()
 
@@ -120,10 +122,24 @@ def _holders_of_parent(edge: Edge) -> int:
 
 
 _ALONE = _holders_of_parent((object(),))
-"""What `_holders_of_parent` counts where only the edge holds the parent."""
+"""What `_holders_of_parent` counts where only one edge holds the parent."""
 
-new_nodes: Iterator[Node] = map(new, itertools.cycle([Node] * 60 + [Anchor]))
-"""Nodes to fill in, one in 61 an anchor; shared by all threads, like the ids."""
+
+def _kinds_of_node() -> list[type[Node]]:
+    """Return the kinds of a prime number of nodes, anchors at pseudo-random places.
+
+    So no loop in a user's program, whatever its period, misses the anchors for long.
+    """
+    kinds: list[type[Node]] = [Node] * 4093
+    place = 1
+    while place < len(kinds):
+        kinds[place] = Anchor
+        place += 30 + place * place % 61
+    return kinds
+
+
+new_nodes: Iterator[Node] = map(new, itertools.cycle(_kinds_of_node()))
+"""Nodes to fill in; shared by all threads, like the ids."""
 
 
 def make_node(edges: tuple[Edge, ...], xp: Any, operation: Any) -> Node:

@@ -1,0 +1,182 @@
+"""The law of the house: who imports whom, and how much code the core is."""
+
+import ast
+import io
+import sys
+import tokenize
+
+import pytest
+from core_support import ROOT, run_python
+
+ROOMS = {
+    "autograd_core": ROOT / "autograd_core",
+    "autograd_ops": ROOT / "ops/autograd_ops",
+    "autograd_backends": ROOT / "backends/autograd_backends",
+    "autograd_train": ROOT / "train/autograd_train",
+}
+FRONT_DOOR = ROOMS["autograd_core"] / "__init__.py"
+
+CORE_LINES = 2_000
+"""The reader's evening: code lines of autograd_core, docstrings and comments apart."""
+
+HEAVY = ("torch", "jax", "cupy", "array_api_strict", "scipy", "matplotlib", "pandas")
+
+
+def files(room):
+    return sorted(ROOMS[room].rglob("*.py"))
+
+
+def imports(path):
+    """Yield every import of a file, at whatever depth: (line, level, module)."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, 0, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, node.level, node.module or ""
+
+
+def allowed_in(room, path):
+    """Say which top-level packages a file may import, the standard library apart."""
+    if room == "autograd_core":
+        own = {"autograd_core"}
+        if path == FRONT_DOOR:
+            own |= {"autograd_ops", "autograd_backends"}
+        return own
+    if room == "autograd_ops":
+        # array_api_compat knows `to_device`, numpy which of its functions are ours
+        return {"autograd_core", "autograd_ops", "array_api_compat", "numpy"}
+    if room == "autograd_backends":
+        library = {path.stem, "array_api_compat"} - {"__init__"}
+        return {"autograd_core", "autograd_backends", "cupyx"} | library
+    return None
+
+
+CASES = [(room, path) for room in ROOMS for path in files(room)]
+
+
+@pytest.mark.parametrize(
+    ("room", "path"), CASES, ids=[str(p.relative_to(ROOT)) for _, p in CASES]
+)
+def test_a_file_imports_what_its_room_may(room, path):
+    allowed = allowed_in(room, path)
+    for line, level, module in imports(path):
+        place = f"{path}:{line} imports {'.' * level}{module}"
+        assert level == 0, f"{place}: imports are absolute"
+        top = module.partition(".")[0]
+        if room == "autograd_train":
+            if top in ROOMS and top != "autograd_train":
+                assert module == "autograd_core", f"{place}: not the front door"
+        elif top not in sys.stdlib_module_names:
+            assert top in allowed, place
+
+
+@pytest.mark.parametrize("room", ["autograd_ops", "autograd_backends"])
+def test_no_other_room_uses_the_front_door(room):
+    """What is inside does not import what is assembled from it (a circle)."""
+    for path in files(room):
+        for line, _, module in imports(path):
+            assert module != "autograd_core", f"{path}:{line}"
+
+
+def test_train_takes_from_the_front_door_what_it_exports():
+    import autograd_core
+
+    for path in files("autograd_train"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "autograd_core":
+                for alias in node.names:
+                    assert alias.name in autograd_core.__all__, f"{path}:{node.lineno}"
+
+
+def test_everything_exported_is_there_and_documented():
+    import autograd_core
+
+    assert sorted(autograd_core.__all__) == autograd_core.__all__
+    for name in autograd_core.__all__:
+        assert getattr(autograd_core, name).__doc__, name
+
+
+def test_importing_the_front_door_imports_no_library_but_numpy():
+    program = "import sys, autograd_core; print(*sys.modules)"
+    loaded = {name.partition(".")[0] for name in run_python(program).split()}
+    assert not loaded & set(HEAVY)
+    assert "autograd_ops" in loaded
+    assert "autograd_train" not in loaded
+
+
+def test_differentiating_on_numpy_imports_no_other_library():
+    program = (
+        "import sys, autograd_core as ag\n"
+        "ag.grad(lambda x: ag.ops.sum(ag.ops.sin(x)))(ag.ops.ones(3))\n"
+        "str(ag.backends())\n"
+        "print(*sys.modules)"
+    )
+    loaded = {name.partition(".")[0] for name in run_python(program).split()}
+    assert not loaded & set(HEAVY)
+    assert "numpy" in loaded
+
+
+def test_the_core_alone_does_not_import_numpy():
+    """Every module of the core but the front door, loaded without it."""
+    program = (
+        "import importlib, sys, types, pathlib\n"
+        f"folder = pathlib.Path({str(ROOMS['autograd_core'])!r})\n"
+        "package = types.ModuleType('autograd_core')\n"
+        "package.__path__ = [str(folder)]\n"
+        "sys.modules['autograd_core'] = package\n"
+        "for file in sorted(folder.glob('[a-z]*.py')):\n"
+        "    importlib.import_module('autograd_core.' + file.stem)\n"
+        "print(*sys.modules)"
+    )
+    loaded = {name.partition(".")[0] for name in run_python(program).split()}
+    third_party = loaded - set(sys.stdlib_module_names) - set(ROOMS)
+    assert "numpy" not in loaded
+    assert "array_api_compat" not in loaded
+    assert not loaded & {"autograd_ops", "autograd_backends"}
+    assert not third_party & set(HEAVY)
+
+
+def code_lines(source):
+    """Count the lines that are neither blank, nor comment, nor docstring."""
+    lines = set()
+    skipped = (
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+        tokenize.ENCODING,
+    )
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in skipped:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            for statement in body:  # docstrings, and strings under an assignment
+                if isinstance(statement, ast.Expr) and isinstance(
+                    getattr(statement.value, "value", None), str
+                ):
+                    lines -= set(range(statement.lineno, statement.end_lineno + 1))
+    return len(lines)
+
+
+def test_code_lines_counts_code_lines():
+    source = '"""Doc."""\n\n# comment\nx = 1  # code\n\n\ndef f():\n'
+    source += '    """Doc\n\n    more."""\n'
+    source += '    return """a\nb"""\n'
+    assert code_lines(source) == 4
+
+
+def test_the_core_stays_within_its_budget():
+    counts = {p.name: code_lines(p.read_text()) for p in files("autograd_core")}
+    assert sum(counts.values()) <= CORE_LINES, counts
+
+
+@pytest.mark.parametrize("path", files("autograd_backends"), ids=lambda p: p.name)
+def test_a_backend_is_a_short_file(path):
+    """NumPy's has fast spellings and fingerprints too, PyTorch's negative steps."""
+    budget = {"numpy.py": 90, "torch.py": 90}.get(path.name, 60)
+    assert code_lines(path.read_text()) <= budget

@@ -1,0 +1,1 @@
+"""Helpers of the tests; importable because ``tests/conftest.py`` lies beside."""
