@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from textwrap import indent
 from typing import Any
 
 from autograd_core.apply import apply, restore
@@ -18,30 +19,49 @@ from autograd_core.library import note_call
 from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import Dual, Tensor, new, new_nodes, node_ids
 
-UNARY = """
+RECORD = """\
+result = new(Tensor)
+result.value = y
+result.world = world
+node = result.node = next(nodes)
+node.id = next(ids)
+node.edges = edges
+node.xp = xp
+node.operation = operation
+return result
+"""
+
+CALL = """\
+try:
+    y = {call}
+except Exception as cause:
+    note(cause, operation, ({values}))
+    raise
+"""
+
+
+def _expanded(template: str) -> str:
+    """Put `CALL` and `RECORD` where a template names them, indented as it is."""
+    lines = []
+    for line in template.splitlines():
+        block = {"CALL": CALL, "RECORD": RECORD}.get(line.strip(), line.lstrip())
+        lines.append(indent(block.rstrip(), line[: len(line) - len(line.lstrip())]))
+    return "\n".join(lines)
+
+
+UNARY = _expanded("""
 def {name}({signature}):
     if type(x) is Tensor{guard}:
         world = x.world
         xp = world.xp
         v = x.value
-        try:
-            y = {call}
-        except Exception as cause:
-            note(cause, operation, (x, {statics_inside}))
-            raise
-        result = new(Tensor)
-        result.value = y
-        result.world = world
-        node = result.node = next(nodes)
-        node.id = next(ids)
-        node.edges = ((x.node, rule_0{saved}),)
-        node.xp = xp
-        node.operation = operation
-        return result
+        CALL
+        edges = ((x.node, rule_0{saved}),)
+        RECORD
     return apply(operation, (x,), {statics})
-"""
+""")
 
-BINARY = """
+BINARY = _expanded("""
 def {name}(x1, x2, /):
     if type(x1) is Tensor:
         world = x1.world
@@ -51,11 +71,7 @@ def {name}(x1, x2, /):
         if kind is Tensor:
             v2 = x2.value
             if x2.world is world and v1.dtype is v2.dtype:
-                try:
-                    y = xp.{name}(v1, v2)
-                except Exception as cause:
-                    note(cause, operation, (x1, x2))
-                    raise
+                CALL
                 if {alike}:
                     edges = (x1.node, rule_0{saved_0}), (x2.node, rule_1{saved_1})
                 else:
@@ -63,88 +79,42 @@ def {name}(x1, x2, /):
                         (x1.node, restore, rule_0, v1.shape, v1.dtype{saved_0}),
                         (x2.node, restore, rule_1, v2.shape, v2.dtype{saved_1}),
                     )
-                result = new(Tensor)
-                result.value = y
-                result.world = world
-                node = result.node = next(nodes)
-                node.id = next(ids)
-                node.edges = edges
-                node.xp = xp
-                node.operation = operation
-                return result
+                RECORD
         elif kind is float or kind is int:
             v2 = x2
-            y = xp.{name}(v1, v2)
-            result = new(Tensor)
-            result.value = y
-            result.world = world
-            node = result.node = next(nodes)
-            node.id = next(ids)
-            node.edges = ((x1.node, rule_0{saved_0}),)
-            node.xp = xp
-            node.operation = operation
-            return result
+            CALL
+            edges = ((x1.node, rule_0{saved_0}),)
+            RECORD
         elif kind is type(v1) and kind is not Dual and v1.dtype is x2.dtype:
             v2 = {kept_2}
             if v2 is not None:
-                try:
-                    y = xp.{name}(v1, v2)
-                except Exception as cause:
-                    note(cause, operation, (x1, x2))
-                    raise
+                CALL
                 if {alike}:
-                    edge = (x1.node, rule_0{saved_0})
+                    edges = ((x1.node, rule_0{saved_0}),)
                 else:
-                    edge = (x1.node, restore, rule_0, v1.shape, v1.dtype{saved_0})
-                result = new(Tensor)
-                result.value = y
-                result.world = world
-                node = result.node = next(nodes)
-                node.id = next(ids)
-                node.edges = (edge,)
-                node.xp = xp
-                node.operation = operation
-                return result
+                    edges = ((x1.node, restore, rule_0, v1.shape, v1.dtype{saved_0}),)
+                RECORD
     elif type(x2) is Tensor:
         world = x2.world
         xp = world.xp
         v2 = x2.value
         kind = type(x1)
         if kind is float or kind is int:
-            y = xp.{name}(x1, v2)
             v1 = x1
-            result = new(Tensor)
-            result.value = y
-            result.world = world
-            node = result.node = next(nodes)
-            node.id = next(ids)
-            node.edges = ((x2.node, rule_1{saved_1}),)
-            node.xp = xp
-            node.operation = operation
-            return result
+            CALL
+            edges = ((x2.node, rule_1{saved_1}),)
+            RECORD
         if kind is type(v2) and kind is not Dual and v2.dtype is x1.dtype:
             v1 = {kept_1}
             if v1 is not None:
-                try:
-                    y = xp.{name}(v1, v2)
-                except Exception as cause:
-                    note(cause, operation, (x1, x2))
-                    raise
+                CALL
                 if {alike}:
-                    edge = (x2.node, rule_1{saved_1})
+                    edges = ((x2.node, rule_1{saved_1}),)
                 else:
-                    edge = (x2.node, restore, rule_1, v2.shape, v2.dtype{saved_1})
-                result = new(Tensor)
-                result.value = y
-                result.world = world
-                node = result.node = next(nodes)
-                node.id = next(ids)
-                node.edges = (edge,)
-                node.xp = xp
-                node.operation = operation
-                return result
+                    edges = ((x2.node, restore, rule_1, v2.shape, v2.dtype{saved_1}),)
+                RECORD
     return apply(operation, (x1, x2), ())
-"""
+""")
 
 PLAIN = """
 def {name}({signature}):
@@ -202,49 +172,80 @@ def _emit_source(operation: Operation) -> str:
     return EMIT.format(name=operation.name, parameters=parameters, call=call)
 
 
-def _saved_source(rule: Rule | None, **values: str) -> str:
-    """Return the tail of an edge: what the rule named, by its name in the template."""
-    names = rule.names if rule else ()
-    return "".join(f", {values.get(name, name)}" for name in names)
+def _saved(rule: Rule | None, spelling: dict[str, str]) -> str | None:
+    """Return the tail of an edge: what the rule named, as a template spells it.
+
+    None where a template has no spelling for it, or there is no rule.
+    """
+    if rule is None or not set(rule.names) <= set(spelling):
+        return None
+    return "".join(f", {spelling[name]}" for name in rule.names)
 
 
 def _function_source(operation: Operation) -> str:
-    rules, parameters = operation.vjp, operation.signature.parameters
-    name, statics = operation.name, _tuple(operation.statics)
-    signature = _signature_source(operation)
-    statics_are_plain = all(
-        p.kind is not p.POSITIONAL_ONLY or p.name in operation.arguments
-        for p in parameters.values()
+    """Return the source of what users call, from the template that fits."""
+    positional = [
+        p.name
+        for p in operation.signature.parameters.values()
+        if p.kind is p.POSITIONAL_ONLY
+    ]
+    if operation.arguments == ("x",) and positional == ["x"]:
+        source = _unary_source(operation)
+    elif operation.arguments == ("x1", "x2") and not operation.statics:
+        source = _binary_source(operation)
+    else:
+        source = None
+    (first, *_) = operation.arguments or ("",)
+    return source or PLAIN.format(
+        name=operation.name,
+        signature=_signature_source(operation),
+        arguments=f"tuple({first})"
+        if operation.variadic
+        else _tuple(operation.arguments),
+        statics=_tuple(operation.statics),
     )
-    if operation.arguments == ("x",) and rules[0] and statics_are_plain:
-        return UNARY.format(
-            name=name,
-            signature=signature,
-            guard=" and dtype is None" if "dtype" in parameters else "",
-            call=f"xp.{name}({_call_source(operation, x='v')})",
-            saved=_saved_source(rules[0], x="v", x_shape="v.shape"),
-            statics=statics,
-            statics_inside=", ".join(operation.statics),
-        )
-    if operation.arguments == ("x1", "x2") == tuple(parameters) and all(rules):
-        # Whether the arguments are such that no cotangent has to be summed back.
-        alike = "len(v1.shape) == len(v2.shape) == 2"
-        if operation.elementwise:
-            alike = "v1.shape == v2.shape"
-        return BINARY.format(
-            name=name,
-            alike=alike,
-            saved_0=_saved_source(rules[0], x1="v1", x2="v2", x1_shape="v1.shape"),
-            saved_1=_saved_source(rules[1], x1="v1", x2="v2", x2_shape="v2.shape"),
-            kept_1="xp.copy_of_small(x1)" if "x1" in operation.kept else "x1",
-            kept_2="xp.copy_of_small(x2)" if "x2" in operation.kept else "x2",
-        )
-    arguments = operation.arguments[0] if operation.variadic else None
-    return PLAIN.format(
-        name=name,
-        signature=signature,
-        arguments=f"tuple({arguments})" if arguments else _tuple(operation.arguments),
-        statics=statics,
+
+
+def _unary_source(operation: Operation) -> str | None:
+    spelling = {"x": "v", "x_shape": "v.shape", "y": "y"}
+    spelling |= {name: name for name in operation.statics}
+    saved = _saved(operation.vjp[0], spelling)
+    if saved is None:
+        return None
+    return UNARY.format(
+        name=operation.name,
+        signature=_signature_source(operation),
+        guard=" and dtype is None" if "dtype" in operation.statics else "",
+        call=f"xp.{operation.name}({_call_source(operation, x='v')})",
+        values=", ".join(("x", *operation.statics)) + ",",
+        saved=saved,
+        statics=_tuple(operation.statics),
+    )
+
+
+def _binary_source(operation: Operation) -> str | None:
+    spelling = {"x1": "v1", "x2": "v2", "y": "y"}
+    saved_0 = _saved(operation.vjp[0], spelling | {"x1_shape": "v1.shape"})
+    saved_1 = _saved(operation.vjp[1], spelling | {"x2_shape": "v2.shape"})
+    if saved_0 is None or saved_1 is None:
+        return None
+    # Whether the arguments are such that no cotangent has to be summed back.
+    alike = "len(v1.shape) == len(v2.shape) == 2"
+    if operation.elementwise:
+        alike = "v1.shape == v2.shape"
+    kept = {
+        name: f"xp.copy_of_small({name})" if name in operation.kept else name
+        for name in operation.arguments
+    }
+    return BINARY.format(
+        name=operation.name,
+        call=f"xp.{operation.name}(v1, v2)",
+        values="x1, x2",
+        alike=alike,
+        saved_0=saved_0,
+        saved_1=saved_1,
+        kept_1=kept["x1"],
+        kept_2=kept["x2"],
     )
 
 

@@ -1,6 +1,6 @@
 """Check a built wheel: its top-level names, its marker files and its size.
 
-    python tests/check_wheel.py dist/*.whl
+python tests/check_wheel.py dist/*.whl
 """
 
 import sys
