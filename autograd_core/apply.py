@@ -43,7 +43,10 @@ def apply(
     call.require_rules()
     if not level.forward:
         call.capture()
-    call.y = apply(operation, tuple(call.lower), call.statics)
+    deeper = any(isinstance(value, Tracked) for value in call.lower)
+    call.y = (apply if deeper else call_library)(
+        operation, tuple(call.lower), call.statics
+    )
     raw = lowest(call.y)
     if not backend.backend_of(raw).is_floating(raw.dtype):
         return call.constant(raw)

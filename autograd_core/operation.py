@@ -6,9 +6,10 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 Function: TypeAlias = Callable[..., Any]
+Declared = TypeVar("Declared", bound=Callable[..., Any])
 Domain: TypeAlias = tuple[float, float]
 
 REAL: Domain = (-math.inf, math.inf)
@@ -16,6 +17,15 @@ POSITIVE: Domain = (0.0, math.inf)
 
 registry: dict[str, Operation] = {}
 """Every declared operation by its name."""
+
+functions: dict[str, Function] = {}
+"""What else the namespace offers: functions that are no operations."""
+
+
+def function(plain: Declared) -> Declared:
+    """Declare a function of the namespace that needs no rule."""
+    functions[plain.__name__] = plain
+    return plain
 
 
 @dataclass(frozen=True)

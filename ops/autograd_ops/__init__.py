@@ -9,6 +9,7 @@ from math import e, inf, nan, pi
 from typing import Any as _Any
 
 import autograd_core.tensor as _tensor
+from autograd_core.operation import functions as _functions
 from autograd_core.operation import registry as _registry
 from autograd_ops import undeclared as _undeclared
 from autograd_ops.creation_functions import *
@@ -37,6 +38,12 @@ def __getattr__(name: str) -> _Any:
     if name.startswith("__") and name != "__array_namespace_info__":
         raise AttributeError(name)
     return _undeclared.undeclared(name)
+
+
+def __dir__() -> list[str]:
+    """Return what belongs to the namespace: no rules, no imports."""
+    constants = {"e", "inf", "nan", "newaxis", "pi", "linalg", "fft"}
+    return sorted({*_registry, *_functions, *constants, *_undeclared.DTYPES})
 
 
 _tensor.install(_sys.modules[__name__])

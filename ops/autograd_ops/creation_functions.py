@@ -12,7 +12,7 @@ from typing import Any
 from autograd_core.backend import backend_of, get_backend
 from autograd_core.declare import composite, constant, linear
 from autograd_core.errors import describe, error
-from autograd_core.operation import sample
+from autograd_core.operation import function, sample
 from autograd_core.tensor import Array, Tracked, lowest
 from autograd_ops.data_type_functions import astype
 from autograd_ops.manipulation_functions import (
@@ -23,6 +23,7 @@ from autograd_ops.manipulation_functions import (
 )
 
 
+@function
 def asarray(
     obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
 ) -> Array:
@@ -100,6 +101,7 @@ def eye(
     """Ones on a diagonal."""
 
 
+@function
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """Array from an object that exports DLPack, which a tracked array does not."""
     if isinstance(x, Tracked):

@@ -6,7 +6,7 @@ from typing import Any
 
 from autograd_core.backend import backend_of, get_backend, is_array
 from autograd_core.declare import linear
-from autograd_core.operation import sample
+from autograd_core.operation import function, sample
 from autograd_core.tensor import Array, lowest, pass_through
 
 
@@ -34,6 +34,7 @@ def to_device(x: Array, device: Any, /, *, stream: Any = None) -> Array:
     """Copy to a device of the same library; its transpose copies back."""
 
 
+@function
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape that shapes broadcast to."""
     from autograd_ops.manipulation_functions import common_shape
@@ -47,28 +48,33 @@ def own(dtype: Any) -> Any:
     return raw.dtype if is_array(raw) else get_backend().dtype(raw)
 
 
+@function
 def can_cast(from_: Any, to: Any, /) -> bool:
     """Whether a conversion is allowed by the rules of promotion."""
     result: bool = get_backend().can_cast(own(from_), own(to))
     return result
 
 
+@function
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a dtype is of a kind."""
     result: bool = get_backend().isdtype(own(dtype), kind)
     return result
 
 
+@function
 def finfo(type: Any, /) -> Any:
     """Return the limits of a floating-point dtype."""
     return get_backend().finfo(own(type))
 
 
+@function
 def iinfo(type: Any, /) -> Any:
     """Return the limits of an integer dtype."""
     return get_backend().iinfo(own(type))
 
 
+@function
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """Return the dtype that promotion gives."""
     raw = [lowest(x) for x in arrays_and_dtypes]

@@ -12,11 +12,12 @@ from typing import Any
 
 from autograd_core.backend import backend_of, is_array
 from autograd_core.declare import linear
-from autograd_core.operation import sample
+from autograd_core.operation import function, sample
 from autograd_core.tensor import Array, Tracked, lowest
 from autograd_ops.axes import Shape
 
 
+@function
 def getitem(x: Array, /, *, key: Any) -> Array:
     """Return ``x[key]``, for any key that the library takes."""
     parts = key if isinstance(key, tuple) else (key,)

@@ -14,7 +14,11 @@ from autograd_core.errors import describe, error
 from autograd_core.operation import registry
 from autograd_core.tensor import Tracked
 
-EXTENSIONS = ("linalg", "fft")
+DTYPES = (
+    "bool",
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    *("float32", "float64", "complex64", "complex128"),
+)
 
 
 class Extension:
