@@ -6,6 +6,8 @@ need not know of them.
 
 from __future__ import annotations
 
+import math
+from itertools import accumulate
 from typing import Any
 
 from autograd_core import backend, tensor
@@ -23,6 +25,7 @@ from autograd_core.tensor import (
     make_tensor,
     namespace_of,
     overwritten,
+    require_open,
     unchanged,
 )
 
@@ -35,7 +38,7 @@ def apply(
     Peels off the highest level among the arguments, computes on what is below, and puts
     that level back.
     """
-    statics = tuple(_raw(value) for value in statics)
+    statics = tuple(_raw(operation, value) for value in statics)
     level = _highest_level(operation, arguments)
     if level is None:
         return call_library(operation, arguments, statics)
@@ -53,10 +56,11 @@ def apply(
     return call.with_tangent() if level.forward else call.with_edges()
 
 
-def _raw(value: Any) -> Any:
+def _raw(operation: Operation, value: Any) -> Any:
     """Strip every level off a parameter that is not differentiated."""
     if isinstance(value, tuple):
-        return tuple(map(_raw, value))
+        return tuple(_raw(operation, part) for part in value)
+    require_open(operation.name, value)
     return lowest(value)
 
 
@@ -66,15 +70,7 @@ def _highest_level(operation: Operation, arguments: tuple[Any, ...]) -> Level | 
     for argument in arguments:
         if isinstance(argument, Tracked):
             level = argument.world.level
-            if not level.open:
-                raise error(
-                    ValueError,
-                    operation.name,
-                    f"an argument was kept from a call of {level.name} that has ended",
-                    describe_arguments(argument_names(operation, arguments), arguments),
-                    "Return it from the function instead of storing it, or store "
-                    "stop_gradient(x).",
-                )
+            require_open(operation.name, argument)
             if highest is None or level.number > highest.number:
                 highest = level
         elif isinstance(argument, (list, tuple)):
@@ -133,8 +129,11 @@ class Call:
         ]
         pairs = zip(arguments, self.active, strict=True)
         self.lower = [x.value if active else x for x, active in pairs]
-        raw = lowest(self.lower[self.active.index(True)])
-        self.statics = with_own_dtype(operation, backend.backend_of(raw), statics)
+        xp = backend.backend_of(lowest(self.lower[self.active.index(True)]))
+        for k, value in enumerate(self.lower):
+            if isinstance(value, float) and not xp.owns(value):
+                self.lower[k] = float(value)  # a scalar of NumPy beside another library
+        self.statics = with_own_dtype(operation, xp, statics)
         self.guards: list[tuple[Any, str]] = []
 
     def rule(self, k: int) -> Rule | None:
@@ -178,7 +177,8 @@ class Call:
         """Return what rules may ask for by name."""
         known = dict(zip(self.operation.statics, self.statics, strict=True), y=self.y)
         if self.operation.variadic:
-            return known | {"shapes": tuple(value.shape for value in self.lower)}
+            shapes = tuple(value.shape for value in self.lower)
+            return known | {"shapes": shapes, "starts": starts(shapes, known["axis"])}
         known.update(zip(self.operation.arguments, self.lower, strict=True))
         return known
 
@@ -198,7 +198,8 @@ class Call:
         """Build an edge, which restores the argument's shape and dtype if it must."""
         rule, value = self.rule(k), self.lower[k]
         assert rule is not None
-        known["index"] = k
+        if self.operation.variadic:
+            known = {**known, "index": k}
         step: tuple[Any, ...] = (rule.function, *named(rule, known))
         operation = self.operation
         if operation.elementwise:
@@ -236,7 +237,11 @@ class Call:
         saved = named(rule, known)
         tracked = any(isinstance(value, Tracked) for value in (t, *saved))
         xp = tensor.operations if tracked else namespace_of(self.lower[k])
-        return rule.function(xp, t, *saved)
+        try:
+            return rule.function(xp, t, *saved)
+        except Exception as cause:
+            cause.add_note(f"in forward mode of {self.operation}")
+            raise
 
     def _tangent_of_all(self) -> Array:
         """Apply a function that is linear in all its arguments to their tangents."""
@@ -249,15 +254,17 @@ class Call:
 
     def constant(self, raw: Array) -> Array:
         """Return an integer or boolean result, a constant; refuse a complex one."""
-        if not backend.backend_of(raw).isdtype(raw.dtype, "complex floating"):
+        if backend.backend_of(raw).isdtype(raw.dtype, ("bool", "integral")):
             return raw
         names = argument_names(self.operation, self.arguments)
         raise error(
             TypeError,
             self.operation.name,
-            "complex numbers are not differentiated yet",
+            "a result that is neither real floating-point nor integer or boolean "
+            "cannot be differentiated",
             f"{describe(raw)} from {describe_arguments(names, self.arguments)}",
-            "Work with the real and the imaginary part as two arrays.",
+            "Convert objects to floats; complex numbers are not supported yet, work "
+            "with the real and the imaginary part as two arrays.",
         )
 
 
@@ -267,6 +274,12 @@ def named(rule: Rule, known: dict[str, Any]) -> tuple[Any, ...]:
         known[name] if name in known else _attribute(known, *name.rsplit("_", 1))
         for name in rule.names
     )
+
+
+def starts(shapes: tuple[tuple[int, ...], ...], axis: int | None) -> tuple[int, ...]:
+    """Return where each array begins when arrays are joined along an axis."""
+    lengths = (math.prod(s) if axis is None else s[axis] for s in shapes)
+    return tuple(accumulate(lengths, initial=0))
 
 
 def _attribute(known: dict[str, Any], argument: str, attribute: str) -> Any:

@@ -32,7 +32,7 @@ from autograd_core.operation import (
     sample,
 )
 from autograd_core.source import emit_function, public_function
-from autograd_core.tensor import Array, Tracked
+from autograd_core.tensor import Array, holds_tracked
 
 __all__ = [
     "POSITIVE",
@@ -131,7 +131,8 @@ def linear(
     variadic
         Whether the one argument is a sequence of arrays, in all of which together the
         function is linear. The transpose may then name ``index``, the place of the
-        array in question, and ``shapes``, those of all.
+        array in question, and for all arrays ``shapes`` and ``starts``, where each
+        begins along the axis.
     domain
         The open interval from which arguments are drawn in checks.
     **transposes
@@ -222,7 +223,7 @@ def composite(function: Callable[P, R]) -> Callable[P, R]:
     operation = Operation(function)
 
     def call(*arguments: P.args, **keywords: P.kwargs) -> R:
-        if any(map(_holds_tracked, (*arguments, *keywords.values()))):
+        if any(map(holds_tracked, (*arguments, *keywords.values()))):
             return function(*arguments, **keywords)
         result: R = pass_on(operation, arguments, keywords)
         return result
@@ -260,12 +261,6 @@ def _register(operation: Operation, function: Function) -> Function:
     operation.function = update_wrapper(function, operation.declaration)
     registry[operation.name] = operation
     return operation.function
-
-
-def _holds_tracked(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return any(map(_holds_tracked, value))
-    return isinstance(value, Tracked)
 
 
 def _itself(operation: Operation, k: int) -> Rule:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from autograd_core import pytree
 from autograd_core.errors import describe, error
-from autograd_core.reverse import (
+from autograd_core.tensor import Array, Dual, Level, make_dual
+from autograd_core.transform import (
     Like,
     Pytree,
+    auxiliary,
+    filled_like,
     fitting,
     flatten_primals,
     hand_out,
     lower_output,
     require_pair,
     unflatten_each,
-    zeros_like,
 )
-from autograd_core.tensor import Array, Dual, Level, make_dual
 
 
 def jvp(
@@ -82,7 +82,7 @@ def jvp(
         aux = None
         if has_aux:
             y, aux = require_pair("jvp", y)
-            aux = pytree.map(partial(lower_output, level), aux)
+            aux = auxiliary(level, aux)
         outputs, structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]
         y_dots = [_tangent(level, x) for x in outputs]
@@ -120,4 +120,4 @@ def _tangent(level: Level, y: Any) -> Array:
     """Return the tangent of a result of this level, zeros for a constant."""
     if isinstance(y, Dual) and y.world.level is level:
         return y.tangent
-    return zeros_like(y)
+    return filled_like(y, 0.0) if hasattr(y, "shape") else 0.0

@@ -124,7 +124,7 @@ class Operation:
         names = tuple(inspect.signature(function).parameters)[2:]
         offered = {"y", *self.statics}
         if self.variadic:
-            offered |= {"index", "shapes"}
+            offered |= {"index", "shapes", "starts"}
         else:
             offered |= {
                 name + suffix

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import wraps
 from heapq import heapify, heappop, heappush
+from operator import index
 from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree, tensor
@@ -22,8 +23,19 @@ from autograd_core.tensor import (
     not_floating,
     track,
 )
+from autograd_core.transform import (
+    Like,
+    Pytree,
+    auxiliary,
+    filled_like,
+    fitting,
+    flatten_primals,
+    hand_out,
+    lower_output,
+    require_pair,
+    unflatten_each,
+)
 
-Pytree: TypeAlias = Any
 Argnums: TypeAlias = int | Sequence[int]
 
 
@@ -57,7 +69,11 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
         xp = tensor.operations if isinstance(t, Tracked) else node.xp
         for edge in node.edges:
             parent = edge[0]
-            term = edge[1](xp, t, *edge[2:])
+            try:
+                term = edge[1](xp, t, *edge[2:])
+            except Exception as cause:
+                cause.add_note(f"in the backward pass of {node.operation}")
+                raise
             if parent not in cotangents:
                 cotangents[parent] = term
                 heappush(heap, (-parent.id, parent))
@@ -70,9 +86,22 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
                 del total
         del edge, parent, term, t
     for leaf in list(cotangents):
+        require_shape(leaf, cotangents[leaf])
         if not isinstance(cotangents[leaf], Tracked):
             cotangents[leaf] = leaf.xp.unshared(cotangents.pop(leaf))
     return cotangents
+
+
+def require_shape(leaf: Node, t: Array) -> None:
+    """Raise if the rules on the way have led to a cotangent of another shape."""
+    if isinstance(leaf, Leaf) and tuple(t.shape) != leaf.shape:
+        raise error(
+            ValueError,
+            "backward pass",
+            f"a rule gave a cotangent of another shape than its primal, {leaf.shape}",
+            describe(t),
+            "Correct the rule of one of the operations applied to that primal.",
+        )
 
 
 def backward(y: Tensor, cotangent: Array | None) -> None:
@@ -87,148 +116,13 @@ def backward(y: Tensor, cotangent: Array | None) -> None:
             "Inside a transform use autograd_core.grad or vjp.",
         )
     if cotangent is None:
-        cotangent = ones_like(y.value)
+        cotangent = filled_like(y.value, 1.0)
     else:
         like = Like(y.value)
         cotangent = lowest(fitting("backward", "the cotangent", cotangent, like))
     for leaf, grad in sweep({y.node: cotangent}).items():
         assert isinstance(leaf, Leaf)
         leaf.grad = grad
-
-
-def ones_like(x: Array) -> Array:
-    """Return ones of an array's shape, dtype, device and library; never tracked."""
-    raw = lowest(x)
-    xp = backend.backend_of(raw)
-    return xp.ones(x.shape, dtype=raw.dtype, device=xp.device_of(raw))
-
-
-def zeros_like(x: Array) -> Array:
-    """Return zeros of an array's shape, dtype, device and library; never tracked."""
-    raw = lowest(x)
-    xp = backend.backend_of(raw)
-    return xp.zeros(x.shape, dtype=raw.dtype, device=xp.device_of(raw))
-
-
-class Like:
-    """What a tangent or cotangent must agree in with its primal."""
-
-    __slots__ = ("dtype", "library", "shape")
-
-    def __init__(self, x: Array) -> None:
-        raw = lowest(x)
-        self.shape = tuple(x.shape)
-        self.dtype = raw.dtype
-        self.library = backend.backend_of(raw)
-
-    def fits(self, x: Array) -> bool:
-        """Say whether an array is of this library, shape and dtype."""
-        raw = lowest(x)
-        return bool(
-            backend.backend_of(raw) is self.library
-            and tuple(x.shape) == self.shape
-            and raw.dtype == self.dtype
-        )
-
-
-def fitting(operation: str, what: str, given: Any, like: Like) -> Array:
-    """Return a tangent or cotangent if it fits its primal, else raise.
-
-    A Python float fits a 0-d primal.
-    """
-    if type(given) is float and like.shape == ():
-        return like.library.asarray(given, dtype=like.dtype)
-    raw = lowest(given)
-    is_array = backend.is_array(raw)
-    if not is_array or not like.fits(given):
-        of = f" of {backend.backend_of(raw)}" if is_array else ""
-        raise error(
-            ValueError if is_array else TypeError,
-            operation,
-            f"{what} must be like its primal, {describe(like)} of {like.library}",
-            describe(given) + of,
-            "Give an array of that shape, dtype and library.",
-        )
-    return given
-
-
-# ------------------------------------------------------------------ arguments
-
-
-def flatten_primals(
-    transform: str,
-    names: Sequence[str],
-    primals: Sequence[Pytree],
-    beside: Sequence[Pytree] = (),
-) -> tuple[list[Array], list[pytree.Structure]]:
-    """Return the leaves of all primals as arrays, and the structure of each.
-
-    A Python float becomes an array like the first array of floats among the primals
-    and what is given beside them, or of the default backend. What cannot be
-    differentiated raises, naming the argument and the path in it.
-    """
-    leaves: list[Array] = []
-    structures = []
-    for name, primal in zip(names, primals, strict=True):
-        found, structure = pytree.flatten(primal)
-        structures.append(structure)
-        for k, x in enumerate(found):
-            if type(x) is float:
-                x = _float_like((primals, beside), x)
-            elif not is_differentiable(x):
-                path = list(pytree.paths(structure))[k]
-                raise _not_differentiable(transform, f"argument {name}{path}", x)
-            leaves.append(x)
-    return leaves, structures
-
-
-def _float_like(trees: Pytree, x: float) -> Array:
-    """Return a float as an array of the library, dtype and device of its company."""
-    for other in pytree.flatten(trees)[0]:
-        if is_differentiable(other):
-            raw = lowest(other)
-            xp = backend.backend_of(raw)
-            return xp.asarray(x, dtype=raw.dtype, device=xp.device_of(raw))
-    return backend.get_backend().asarray(x)
-
-
-def _not_differentiable(transform: str, what: str, x: Any) -> Exception:
-    if isinstance(x, Tracked) or backend.is_array(x):
-        return not_floating(transform, what, x)
-    return error(
-        TypeError,
-        transform,
-        f"{what} must be an array of floats, or a pytree of them",
-        describe(x),
-        "Give 2.0 for 2, convert lists with autograd_core.ops.asarray, and leave other "
-        "things out of argnums.",
-    )
-
-
-def unflatten_each(
-    structures: Sequence[pytree.Structure], leaves: Sequence[Any]
-) -> tuple[Pytree, ...]:
-    """Undo `flatten_primals`."""
-    rest = iter(leaves)
-    return tuple(pytree.unflatten(structure, rest) for structure in structures)
-
-
-def lower_output(level: Level, y: Any) -> Any:
-    """Return a result without this level, refusing what an inner transform leaked."""
-    if isinstance(y, Tracked):
-        of = y.world.level
-        if of is level:
-            return y.value
-        if not of.open:
-            raise error(
-                ValueError,
-                level.name,
-                f"the function returned what was kept from a call of {of.name} that "
-                "has ended",
-                describe(y),
-                "Return it from the inner function instead of storing it.",
-            )
-    return y
 
 
 # ------------------------------------------------------------------ transforms
@@ -280,94 +174,108 @@ def vjp(
     >>> (x_bar,) = pullback(numpy.asarray([1.0, 0.0]))
     """
     names = [str(k) for k in range(len(primals))]
-    y, pull, aux = _vjp("vjp", function, names, primals, has_aux)
-    return (y, pull, aux) if has_aux else (y, pull)
+    trace, y, aux = _trace("vjp", function, names, primals, has_aux)
+
+    def pullback(cotangent: Pytree) -> tuple[Pytree, ...]:
+        return trace.gradients(sweep(trace.seeds(cotangent)))
+
+    return (y, pullback, aux) if has_aux else (y, pullback)
 
 
-def _vjp(
+class Trace:
+    """What a call left behind that its derivative needs.
+
+    Attributes
+    ----------
+    primals, structures, leaves
+        The arrays that were given, the structure of each argument, and their nodes.
+    roots, likes, structure
+        The nodes of the results (None for constants), what a cotangent of each must
+        agree in, and the structure of the whole.
+    """
+
+    __slots__ = (
+        "leaves",
+        "likes",
+        "name",
+        "primals",
+        "roots",
+        "structure",
+        "structures",
+    )
+
+    name: str
+    primals: list[Array]
+    structures: list[pytree.Structure]
+    leaves: list[Leaf]
+    roots: list[Node | None]
+    likes: list[Like | None]
+    structure: pytree.Structure
+
+    def seeds(self, cotangent: Pytree) -> dict[Node, Array]:
+        """Return the cotangent of each root, after a check that it fits."""
+        given, structure = pytree.flatten(cotangent)
+        if structure != self.structure:
+            raise error(
+                ValueError,
+                f"{self.name}: pullback",
+                "the cotangent must have the structure of the result, "
+                f"{self.structure}",
+                str(structure),
+                "Give one cotangent for each array of the result.",
+            )
+        seeds: dict[Node, Array] = {}
+        for root, like, t in zip(self.roots, self.likes, given, strict=True):
+            if root is not None and like is not None:
+                t = fitting(f"{self.name}: pullback", "the cotangent", t, like)
+                seeds[root] = seeds[root] + t if root in seeds else t
+        return seeds
+
+    def gradients(self, reached: dict[Node, Array]) -> tuple[Pytree, ...]:
+        """Return the cotangent of each argument, zeros for what was not reached."""
+        pairs = zip(self.leaves, self.primals, strict=True)
+        grads = [
+            reached[leaf] if leaf in reached else filled_like(x, 0.0)
+            for leaf, x in pairs
+        ]
+        return unflatten_each(self.structures, grads)
+
+
+def _trace(
     name: str,
     function: Callable[..., Pytree],
     argument_names: Sequence[str],
     primals: Sequence[Pytree],
     has_aux: bool,
-    beside: Sequence[Pytree] = (),
-    once: bool = False,
-) -> tuple[Pytree, Callable[[Pytree], tuple[Pytree, ...]], Any]:
-    leaves, structures = flatten_primals(name, argument_names, primals, beside)
+    beside: Pytree = (),
+) -> tuple[Trace, Pytree, Any]:
+    """Evaluate a function on tracked arguments: the trace, the result, the rest."""
+    trace = Trace()
+    trace.name = name
+    trace.primals, trace.structures = flatten_primals(
+        name, argument_names, primals, beside
+    )
     with Level(name, forward=False) as level:
-        tracked = [track(x, level) for x in leaves]
-        nodes = [leaf_of(x.node) for x in tracked]
-        y = function(*unflatten_each(structures, tracked))
+        tracked = [track(x, level) for x in trace.primals]
+        trace.leaves = [leaf_of(x) for x in tracked]
+        y = function(*unflatten_each(trace.structures, tracked))
         del tracked
         aux = None
         if has_aux:
             y, aux = require_pair(name, y)
-            aux = pytree.map(partial(lower_output, level), aux)
-        outputs, out_structure = pytree.flatten(y)
+            aux = auxiliary(level, aux)
+        outputs, trace.structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]
-        roots = [_root(level, x) for x in outputs]
+        trace.roots = [_root(level, x) for x in outputs]
     del y, outputs
-    likes = [Like(x) if root else None for root, x in zip(roots, values, strict=True)]
-
-    def pullback(cotangent: Pytree) -> tuple[Pytree, ...]:
-        given, structure = pytree.flatten(cotangent)
-        if structure != out_structure:
-            raise error(
-                ValueError,
-                f"{name}: pullback",
-                f"the cotangent must have the structure of the result, {out_structure}",
-                str(structure),
-                "Give one cotangent for each array of the result.",
-            )
-        seeds: dict[Node, Array] = {}
-        for root, like, t in zip(roots, likes, given, strict=True):
-            if root is not None and like is not None:
-                t = fitting(f"{name}: pullback", "the cotangent", t, like)
-                seeds[root] = seeds[root] + t if root in seeds else t
-        if once:  # nothing but the walk holds the graph, which it lets go as it passes
-            roots.clear()
-            root = None
-        reached = sweep(seeds)
-        grads = [
-            reached[node] if node in reached else zeros_like(x)
-            for node, x in zip(nodes, leaves, strict=True)
-        ]
-        return unflatten_each(structures, grads)
-
-    return pytree.unflatten(out_structure, hand_out(values)), pullback, aux
-
-
-def hand_out(values: list[Any]) -> list[Any]:
-    """Empty a list of results into one for the user, who may write to them.
-
-    What a rule may still read, or belongs to the user already, is copied.
-    """
-    results = []
-    while values:
-        last = values[-1]
-        raw = backend.is_array(last) and not isinstance(last, Tracked)
-        xp = backend.backend_of(last) if raw else None
-        del last
-        results.append(xp.unshared(values.pop()) if xp else values.pop())
-    return results[::-1]
+    pairs = zip(trace.roots, values, strict=True)
+    trace.likes = [Like(x) if root else None for root, x in pairs]
+    return trace, pytree.unflatten(trace.structure, hand_out(values)), aux
 
 
 def _root(level: Level, y: Any) -> Node | None:
     """Return the node of a result of this level, None for a constant."""
     return y.node if isinstance(y, Tensor) and y.world.level is level else None
-
-
-def require_pair(transform: str, y: Any) -> tuple[Any, Any]:
-    """Return the two parts of what a function with an auxiliary result returned."""
-    if not (isinstance(y, tuple) and len(y) == 2):
-        raise error(
-            TypeError,
-            transform,
-            "with has_aux=True the function returns a pair (result, auxiliary)",
-            describe(y),
-            "Return two things, or leave has_aux out.",
-        )
-    return y
 
 
 def value_and_grad(
@@ -444,8 +352,8 @@ def grad(
 def _value_and_grad(
     name: str, function: Callable[..., Any], argnums: Argnums, has_aux: bool
 ) -> Callable[..., tuple[Any, Pytree]]:
-    many = not isinstance(argnums, int)
-    numbers = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
+    many = isinstance(argnums, Sequence)
+    numbers = tuple(map(index, argnums if isinstance(argnums, Sequence) else [argnums]))
 
     @wraps(function)
     def evaluate(*arguments: Any, **keywords: Any) -> tuple[Any, Pytree]:
@@ -457,17 +365,18 @@ def _value_and_grad(
                 full[position] = primal
             return function(*full, **keywords)
 
-        y, pullback, aux = _vjp(
+        trace, y, aux = _trace(
             name,
             of_chosen,
             [str(position) for position in chosen],
             [arguments[position] for position in chosen],
             has_aux,
             beside=(arguments, keywords),
-            once=True,
         )
         _require_scalar(name, y)
-        grads = pullback(ones_like(y))
+        seeds = trace.seeds(filled_like(y, 1.0))
+        trace.roots.clear()  # only the walk holds the graph, and lets go as it passes
+        grads = trace.gradients(sweep(seeds))
         return (y, aux) if has_aux else y, grads if many else grads[0]
 
     return evaluate
@@ -505,10 +414,19 @@ def _require_scalar(transform: str, y: Any) -> None:
 def stop_gradient(x: Pytree) -> Pytree:
     """Return the raw arrays of a pytree: constants, for every open transform.
 
+    They may be written to: what a rule may still read is copied.
+
     Examples
     --------
     >>> import autograd_core as ag
     >>> print(ag.grad(lambda x: x * ag.stop_gradient(x))(3.0))
     3.0
     """
-    return pytree.map(lowest, x)
+    return pytree.map(_stopped, x)
+
+
+def _stopped(x: Any) -> Any:
+    if not isinstance(x, Tracked):
+        return x
+    raw = lowest(x)
+    return backend.backend_of(raw).unshared(raw)

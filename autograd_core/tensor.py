@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeAlias
 
@@ -99,7 +100,7 @@ class Anchor(Node):
     """A node that takes the graph behind it apart in a loop.
 
     CPython frees a chain of objects by recursion, and CPython 3.13 recurses deeper than
-    a thread with a small stack can bear. About one node in 60 is an anchor, which is
+    a thread with a small stack can bear. About one node in 70 is an anchor, which is
     often enough to keep the recursion short and seldom enough to cost nothing.
     """
 
@@ -110,9 +111,10 @@ class Anchor(Node):
         self.edges = ()
         while waiting:
             edges = waiting.pop()
+            times = Counter(id(edge[0]) for edge in edges)
             for edge in edges:
-                times = sum(other[0] is edge[0] for other in edges)
-                if edge[0].edges and _holders_of_parent(edge) == _ALONE + times - 1:
+                alone = _ALONE + times[id(edge[0])] - 1
+                if edge[0].edges and _holders_of_parent(edge) == alone:
                     waiting.append(edge[0].edges)
                     edge[0].edges = ()
 
@@ -155,14 +157,27 @@ def make_node(edges: tuple[Edge, ...], xp: Any, operation: Any) -> Node:
 class Leaf(Node):
     """A node without edges, where a cotangent comes to rest."""
 
-    __slots__ = ("grad",)
+    __slots__ = ("grad", "shape")
 
-    def __init__(self, xp: Any) -> None:
+    def __init__(self, xp: Any, shape: tuple[int, ...]) -> None:
         self.id = next(node_ids)
         self.edges = ()
         self.xp = xp
         self.operation = None
         self.grad: Array | None = None
+        self.shape = shape
+
+
+class WatchedLeaf(Node):
+    """A node before a leaf whose memory is the user's: its one edge is the check."""
+
+    __slots__ = ()
+
+    def __init__(self, leaf: Leaf, check: Any, fault: str) -> None:
+        self.id = next(node_ids)
+        self.edges = ((leaf, unchanged, (check, fault), identity),)
+        self.xp = leaf.xp
+        self.operation = None
 
 
 eager = Level("eager", forward=False, number=0)
@@ -245,7 +260,13 @@ class Tracked:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a 0-d array")
+            raise error(
+                TypeError,
+                "len()",
+                "a 0-d array has no length",
+                describe(self),
+                "Use float(x) outside of transforms, or reshape(x, (1,)).",
+            )
         return self.shape[0]
 
     def __repr__(self) -> str:
@@ -351,10 +372,6 @@ class Tracked:
     def __int__(self) -> int:
         return int(lowest(self))
 
-    def __index__(self) -> int:
-        index: int = lowest(self).__index__()
-        return index
-
     def __float__(self) -> float:
         return float(self._value_to_leave("float()"))
 
@@ -415,8 +432,9 @@ class Tensor(Tracked):
     Attributes
     ----------
     grad
-        After ``y.backward()``, the derivative of ``y`` with respect to this Tensor, a
-        raw array of its shape, dtype, device and library; before, None.
+        The derivative, with respect to this Tensor, of the last ``y`` that depended on
+        it and whose ``y.backward()`` was called: a raw array of this Tensor's shape,
+        dtype, device and library. Before that, None.
 
     Raises
     ------
@@ -466,17 +484,21 @@ class Tensor(Tracked):
     @property
     def grad(self) -> Array | None:
         """The derivative that the last ``backward()`` left here."""
-        node = leaf_of(self.node)
-        if node is None:
-            raise AttributeError(
-                "grad: only Tensors made from data keep one, and this is the result "
-                f"of {self.node.operation}; use autograd_core.vjp for the rest"
+        if not isinstance(self.node, (Leaf, WatchedLeaf)):
+            raise error(
+                AttributeError,
+                "grad",
+                "only Tensors made from data keep one, and this is the result of "
+                f"{self.node.operation}",
+                describe(self),
+                "Use autograd_core.vjp for the rest.",
             )
-        return node.grad
+        return leaf_of(self).grad
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[Array]]:
         """Pickle and copy what was made from data; a result has a graph behind it."""
-        if leaf_of(self.node) is None or self.world.level is not eager:
+        is_leaf = isinstance(self.node, (Leaf, WatchedLeaf))
+        if not is_leaf or self.world.level is not eager:
             raise error(
                 TypeError,
                 "pickle",
@@ -522,6 +544,26 @@ def lowest(x: Any) -> Any:
     while isinstance(x, Tracked):
         x = x.value
     return x
+
+
+def holds_tracked(x: Any) -> bool:
+    """Say whether a value is tracked, or a list or tuple that holds such a one."""
+    if isinstance(x, (tuple, list)):
+        return any(map(holds_tracked, x))
+    return isinstance(x, Tracked)
+
+
+def require_open(operation: str, x: Any) -> None:
+    """Raise if a value was kept from a transform that has ended."""
+    if isinstance(x, Tracked) and not x.world.level.open:
+        raise error(
+            ValueError,
+            operation,
+            f"an argument was kept from a call of {x.world.level.name} that has ended",
+            describe(x),
+            "Return it from the function instead of storing it, or store "
+            "stop_gradient(x).",
+        )
 
 
 def namespace_of(x: Array) -> Any:
@@ -573,21 +615,21 @@ def make_dual(value: Array, tangent: Array, level: Level) -> Dual:
 def track(x: Array, level: Level) -> Tensor:
     """Make a leaf of a reverse level from an array of the level below."""
     xp = namespace_of(x)
-    leaf: Node = Leaf(xp)
+    leaf = Leaf(xp, tuple(x.shape))
+    node: Node = leaf
     if xp is not operations:
         x, check = xp.snapshot(x)
         if check is not None:
             fault = overwritten("Tensor" if level is eager else level.name, x)
-            edge = (leaf, unchanged, (check, fault), pass_through)
-            leaf = make_node((edge,), xp, None)
-    return make_tensor(x, leaf, level.world(xp))
+            node = WatchedLeaf(leaf, check, fault)
+    return make_tensor(x, node, level.world(xp))
 
 
-def leaf_of(node: Node) -> Leaf | None:
-    """Return the leaf of a Tensor made from data, else None."""
-    if node.edges and node.operation is None:
-        node = node.edges[0][0]
-    return node if isinstance(node, Leaf) else None
+def leaf_of(x: Tensor) -> Leaf:
+    """Return the leaf of a Tensor that `track` made."""
+    node = x.node.edges[0][0] if isinstance(x.node, WatchedLeaf) else x.node
+    assert isinstance(node, Leaf)
+    return node
 
 
 # ------------------------------------------------------------------ captured memory
@@ -616,7 +658,7 @@ def unchanged(
     return rule(xp, t, *saved)
 
 
-def pass_through(xp: Any, t: Array) -> Array:
+def identity(xp: Any, t: Array) -> Array:
     """Return the cotangent: the rule of the identity."""
     return t
 

@@ -7,10 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from autograd_core.backend import Backend, register_backend
-
-SMALL = 64 * 1024
-"""Bytes up to which captured memory is copied (1.4 us) rather than watched."""
+from autograd_core.backend import SMALL, Backend, register_backend
 
 
 @register_backend
@@ -29,7 +26,10 @@ class NumPy(Backend):
 
         self.numpy = numpy
         self._add_reduce: Any = numpy.add.reduce
-        self._alone = self._holders(numpy.ones(1))
+        held = {"alone": numpy.ones(1), "shared": numpy.ones(1)}
+        self._alone = self._holders(held.pop("alone"))
+        if self._holders(held["shared"]) <= self._alone:
+            self._alone = 0  # counts do not tell here: take every array to be shared
         return namespace
 
     # Faster than the library's own wrappers, with the same bits.
@@ -58,6 +58,11 @@ class NumPy(Backend):
     def permute_dims(self, x: Any, /, axes: Any) -> Any:
         return x.transpose(axes)
 
+    def refusal(self, x: Any) -> str | None:
+        if isinstance(x, (self.numpy.ma.MaskedArray, self.numpy.matrix)):
+            return f"a {type(x).__name__} does not behave as the standard says"
+        return None
+
     # What the standard does not give.
 
     def device_of(self, x: Any) -> Any:
@@ -78,7 +83,7 @@ class NumPy(Backend):
     # Captured memory.
 
     def snapshot(self, x: Any) -> tuple[Any, Callable[[], bool] | None]:
-        if x.nbytes <= SMALL or x.itemsize > 8:  # padding bytes have no fixed bits
+        if x.nbytes <= SMALL or x.itemsize > 8 or x.dtype.kind not in "biuf":
             return self._copy(x), None
         before = self._fingerprint(x)
         return x, partial(self._still, before, x)
@@ -112,9 +117,9 @@ class NumPy(Backend):
     def unshared(self, x: Any) -> Any:
         if not isinstance(x, self.numpy.ndarray):
             return self.numpy.asarray(x)
-        alone = self._holders(x) <= self._alone + 1
+        alone = sys.getrefcount(x) <= self._alone
         return x if alone and x.base is None and x.flags.writeable else x.copy()
 
-    @staticmethod
-    def _holders(x: Any) -> int:
+    def _holders(self, x: Any) -> int:
+        """Count references to an array as `unshared` sees them."""
         return sys.getrefcount(x)

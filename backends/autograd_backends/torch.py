@@ -6,10 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from autograd_core.backend import Backend, register_backend
-
-SMALL = 64 * 1024
-"""Bytes up to which captured memory is copied rather than watched."""
+from autograd_core.backend import SMALL, Backend, register_backend
 
 
 @register_backend
@@ -59,6 +56,9 @@ class PyTorch(Backend):
         if x.nbytes <= SMALL or x.is_inference():
             return x.detach().clone()
         return None
+
+    def plain(self, x: Any) -> Any:
+        return x.detach() if x.requires_grad else x
 
     def unshared(self, x: Any) -> Any:
         return x.clone()

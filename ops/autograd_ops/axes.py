@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
 from autograd_core.tensor import Array
@@ -14,8 +15,15 @@ def normalized(axis: Any, ndim: int) -> tuple[int, ...]:
     """Return the axes that ``axis`` names (None: all), counted from the front."""
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    return tuple(k % ndim for k in axes)
+    return tuple(k % ndim for k in numbers(axis))
+
+
+def numbers(one_or_many: Any) -> tuple[int, ...]:
+    """Return an integer, of Python or of a library, or a sequence of such as ints."""
+    try:
+        return (index(one_or_many),)
+    except TypeError:
+        return tuple(map(index, one_or_many))
 
 
 def count(shape: Shape, axis: Any) -> int:

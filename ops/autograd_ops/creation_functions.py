@@ -13,8 +13,8 @@ from autograd_core.backend import backend_of, get_backend
 from autograd_core.declare import composite, constant, linear
 from autograd_core.errors import describe, error
 from autograd_core.operation import function, sample
-from autograd_core.tensor import Array, Tracked, lowest
-from autograd_ops.data_type_functions import astype
+from autograd_core.tensor import Array, Tracked, holds_tracked, lowest
+from autograd_ops.data_type_functions import astype, to_device
 from autograd_ops.manipulation_functions import (
     broadcast_arrays,
     broadcast_to,
@@ -33,28 +33,34 @@ def asarray(
     stacked.
     """
     if isinstance(obj, (list, tuple)) and holds_tracked(obj):
-        rows = [asarray(part) for part in obj]
+        rows = [
+            asarray(part) if isinstance(part, (list, tuple)) else part for part in obj
+        ]
         library = next(x for x in rows if isinstance(x, Tracked))
         obj = stack([as_like(x, library) for x in rows])
     if isinstance(obj, Tracked):
-        return obj if dtype is None else astype(obj, dtype)
+        obj = obj if dtype is None else astype(obj, dtype)
+        return obj if device is None else to_device(obj, device)
     xp = get_backend()
     dtype = None if dtype is None else xp.dtype(dtype)
     return xp.asarray(obj, dtype=dtype, device=device, copy=copy)
-
-
-def holds_tracked(obj: Any) -> bool:
-    if isinstance(obj, (list, tuple)):
-        return any(map(holds_tracked, obj))
-    return isinstance(obj, Tracked)
 
 
 def as_like(x: Array, library: Array) -> Array:
     return x if isinstance(x, Tracked) else zeros_like(library) + x
 
 
-def like_tracked(*values: Any) -> tuple[Any, dict[str, Any]]:
+def like_tracked(operation: str, *values: Any) -> tuple[Any, dict[str, Any]]:
     """Return the backend of the first tracked value, and its dtype and device."""
+    for value in values:
+        if getattr(value, "shape", ()) != ():
+            raise error(
+                ValueError,
+                operation,
+                "takes numbers and 0-d arrays",
+                describe(value),
+                "Broadcast it yourself: start + step * arange(n).",
+            )
     raw = next(lowest(x) for x in values if isinstance(x, Tracked))
     xp = backend_of(raw)
     return xp, {"dtype": raw.dtype, "device": xp.device_of(raw)}
@@ -71,7 +77,7 @@ def arange(
     device: Any = None,
 ) -> Array:
     """Evenly spaced values in a half-open interval, ``start + k step``."""
-    xp, like = like_tracked(start, stop, step)
+    xp, like = like_tracked("arange", start, stop, step)
     start, stop = (0, start) if stop is None else (start, stop)
     n = math.ceil((lowest(stop) - lowest(start)) / lowest(step))
     x = start + step * xp.arange(max(n, 0), **like)
@@ -144,10 +150,11 @@ def linspace(
     device: Any = None,
     endpoint: bool = True,
 ) -> Array:
-    """Evenly spaced values in an interval, ``start + (stop - start) k / n``."""
-    xp, like = like_tracked(start, stop)
+    """Evenly spaced values in an interval, ``(1 - k/n) start + k/n stop``."""
+    xp, like = like_tracked("linspace", start, stop)
     n = num - 1 if endpoint else num
-    x = start + (stop - start) * (xp.arange(num, **like) / max(n, 1))
+    weights = xp.arange(num, **like) / max(n, 1)
+    x = start * (1 - weights) + stop * weights
     return x if dtype is None else astype(x, dtype)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from autograd_core.declare import composite, constant, elementwise
 from autograd_core.operation import POSITIVE, sample
-from autograd_core.tensor import Array, pass_through
+from autograd_core.tensor import Array, identity
 
 # ------------------------------------------------------------------ arithmetic
 
 
-@elementwise(x1=pass_through, x2=pass_through)
+@elementwise(x1=identity, x2=identity)
 def add(x1: Array, x2: Array, /) -> Array:
     """Sum ``x1 + x2``."""
 
@@ -27,7 +27,7 @@ def subtract_x2(xp: Any, t: Array) -> Array:
     return -t
 
 
-@elementwise(x1=pass_through, x2=subtract_x2)
+@elementwise(x1=identity, x2=subtract_x2)
 def subtract(x1: Array, x2: Array, /) -> Array:
     """Difference ``x1 - x2``."""
 
@@ -67,7 +67,7 @@ def negative(x: Array, /) -> Array:
     """Negation ``-x``."""
 
 
-@elementwise(x=pass_through)
+@elementwise(x=identity)
 def positive(x: Array, /) -> Array:
     """Copy ``+x``."""
 
@@ -126,7 +126,7 @@ def remainder_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     return -t * xp.floor(x1 / x2)
 
 
-@elementwise(x1=pass_through, x2=remainder_x2, domain={"x2": POSITIVE})
+@elementwise(x1=identity, x2=remainder_x2, domain={"x2": POSITIVE})
 def remainder(x1: Array, x2: Array, /) -> Array:
     """Remainder ``x1 - x2 * floor(x1 / x2)``, with the sign of ``x2``."""
 
@@ -169,7 +169,15 @@ def maximum(x1: Array, x2: Array, /) -> Array:
     """Larger of two; at a tie each argument gets half of the cotangent."""
 
 
-@elementwise(x1=maximum_x2, x2=maximum_x1)
+def minimum_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return xp.where(x1 < x2, t, xp.where(x1 == x2, t / 2, 0.0))
+
+
+def minimum_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return xp.where(x2 < x1, t, xp.where(x1 == x2, t / 2, 0.0))
+
+
+@elementwise(x1=minimum_x1, x2=minimum_x2)
 def minimum(x1: Array, x2: Array, /) -> Array:
     """Smaller of two; at a tie each argument gets half of the cotangent."""
 
@@ -191,7 +199,7 @@ def copysign(x1: Array, x2: Array, /) -> Array:
     """Magnitude of ``x1`` with the sign of ``x2``, which has derivative 0."""
 
 
-@elementwise(x1=pass_through, samples=(sample((2,), x2=[1.0, -2.0]),))
+@elementwise(x1=identity, samples=(sample((2,), x2=[1.0, -2.0]),))
 def nextafter(x1: Array, x2: Array, /) -> Array:
     """Next representable number after ``x1`` towards ``x2``: ``x1``, to rounding."""
 
@@ -393,12 +401,12 @@ def atanh(x: Array, /) -> Array:
 # ------------------------------------------------------------------ complex parts
 
 
-@elementwise(x=pass_through)
+@elementwise(x=identity)
 def conj(x: Array, /) -> Array:
     """Complex conjugate: of real numbers, themselves."""
 
 
-@elementwise(x=pass_through)
+@elementwise(x=identity)
 def real(x: Array, /) -> Array:
     """Real part: of real numbers, themselves."""
 

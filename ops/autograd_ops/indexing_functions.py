@@ -22,8 +22,11 @@ def getitem(x: Array, /, *, key: Any) -> Array:
     """Return ``x[key]``, for any key that the library takes."""
     parts = key if isinstance(key, tuple) else (key,)
     if any(isinstance(k, list) for k in parts):
-        asarray = backend_of(lowest(x)).asarray
-        parts = key = tuple(asarray(k) if isinstance(k, list) else k for k in parts)
+        xp = backend_of(lowest(x))
+        parts = key = tuple(
+            xp.asarray(k, dtype=None if k else xp.int64) if isinstance(k, list) else k
+            for k in parts
+        )
     if any(isinstance(k, (bool, Tracked)) or is_array(k) for k in parts):
         return array_index(x, key)
     return basic_index(x, key=key)
@@ -36,13 +39,13 @@ def basic_index_transpose(xp: Any, t: Array, x_shape: Shape, key: Any) -> Array:
     return xp.pad_index(t, key=key, shape=x_shape)
 
 
-def basic_index_forward(xp: Any, x: Array, key: Any) -> Array:
+def index_forward(xp: Any, x: Array, key: Any) -> Array:
     return xp.getitem(x, key=key)
 
 
 @linear(
     x=basic_index_transpose,
-    implementation=basic_index_forward,
+    implementation=index_forward,
     samples=(
         sample((3, 4), key=(1, ...)),
         sample((3, 4), key=(slice(None), slice(0, None, 2))),
@@ -88,13 +91,9 @@ def array_index_transpose(xp: Any, t: Array, x_shape: Shape, key: Any) -> Array:
     return scatter(xp, t, raw.getitem(where, key=key), x_shape)
 
 
-def array_index_forward(xp: Any, x: Array, key: Any) -> Array:
-    return xp.getitem(x, key=key)
-
-
 @linear(
     x=array_index_transpose,
-    implementation=array_index_forward,
+    implementation=index_forward,
     samples=(sample((4,), key=[3, 0, 3]), sample((3,), key=[True, False, True])),
 )
 def array_index(x: Array, key: Any, /) -> Array:
@@ -114,7 +113,9 @@ def take_transpose(
     xp: Any, t: Array, x_shape: Shape, indices: Array, axis: int | None
 ) -> Array:
     raw, where = positions(t, x_shape)
-    where = raw.take(where, indices, axis=0 if axis is None else axis)
+    if axis is None:
+        where, axis = raw.reshape(where, (math.prod(x_shape),)), 0
+    where = raw.take(where, indices, axis=axis)
     return scatter(xp, t, where, x_shape)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from autograd_core.declare import composite, linear
 from autograd_core.operation import sample
 from autograd_core.tensor import Array
-from autograd_ops.axes import Shape
+from autograd_ops.axes import Shape, normalized
 from autograd_ops.manipulation_functions import permute_dims
 
 
@@ -95,7 +95,7 @@ def contraction(
     """Return the contracted and the free axes of both arguments of `tensordot`."""
     if isinstance(axes, int):
         axes = list(range(ndim1 - axes, ndim1)), list(range(axes))
-    over1, over2 = [k % ndim1 for k in axes[0]], [k % ndim2 for k in axes[1]]
+    over1, over2 = list(normalized(axes[0], ndim1)), list(normalized(axes[1], ndim2))
     free1 = [k for k in range(ndim1) if k not in over1]
     free2 = [k for k in range(ndim2) if k not in over2]
     return over1, over2, free1, free2

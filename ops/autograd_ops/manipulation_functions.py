@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from autograd_core.apply import unbroadcast
 from autograd_core.declare import composite, linear
 from autograd_core.operation import sample
 from autograd_core.tensor import Array
-from autograd_ops.axes import Shape, along, normalized
+from autograd_ops.axes import Shape, along, normalized, numbers
 from autograd_ops.indexing_functions import basic_index, positions, scatter
 
 
@@ -105,8 +104,8 @@ def flip(x: Array, /, *, axis: Any = None) -> Array:
 
 
 def roll_transpose(xp: Any, t: Array, shift: Any, axis: Any) -> Array:
-    back = -shift if isinstance(shift, int) else tuple(-n for n in shift)
-    return xp.roll(t, back, axis=axis)
+    back = tuple(-n for n in numbers(shift))
+    return xp.roll(t, back if len(back) > 1 else back[0], axis=axis)
 
 
 @linear(
@@ -122,15 +121,16 @@ def roll(x: Array, /, shift: Any, *, axis: Any = None) -> Array:
 
 
 def concat_transpose(
-    xp: Any, t: Array, index: int, shapes: tuple[Shape, ...], axis: int | None
+    xp: Any,
+    t: Array,
+    index: int,
+    shapes: tuple[Shape, ...],
+    starts: tuple[int, ...],
+    axis: int | None,
 ) -> Array:
-    if axis is None:
-        begin = sum(math.prod(shape) for shape in shapes[:index])
-        part = t[begin : begin + math.prod(shapes[index])]
-        return xp.reshape(part, shapes[index])
-    (k,) = normalized(axis, len(t.shape))
-    begin = sum(shape[k] for shape in shapes[:index])
-    return t[along(k, slice(begin, begin + shapes[index][k]))]
+    (k,) = normalized(0 if axis is None else axis, len(t.shape))
+    part = t[along(k, slice(starts[index], starts[index + 1]))]
+    return xp.reshape(part, shapes[index]) if axis is None else part
 
 
 @linear(
@@ -178,8 +178,9 @@ def repeat(x: Array, repeats: Any, /, *, axis: int | None = None) -> Array:
 @composite
 def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
     """Lay copies side by side along each axis."""
+    repetitions = numbers(repetitions)
     ndim = max(x.ndim, len(repetitions))
-    times = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
+    times = (1,) * (ndim - len(repetitions)) + repetitions
     lengths = (1,) * (ndim - x.ndim) + tuple(x.shape)
     pairs = tuple(zip(times, lengths, strict=True))
     x = reshape(x, tuple(n for _, length in pairs for n in (1, length)))

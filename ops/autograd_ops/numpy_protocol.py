@@ -38,7 +38,7 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
 
 
 def dot(a: Array, b: Array) -> Array:
-    if 0 in (len(a.shape), len(b.shape)):
+    if () in (getattr(a, "shape", ()), getattr(b, "shape", ())):
         return registry["multiply"].function(a, b)
     if len(b.shape) == 1:
         return registry["matmul"].function(a, b)
@@ -60,6 +60,11 @@ def cumsum(x: Array, axis: int | None = None) -> Array:
 def cumprod(x: Array, axis: int | None = None) -> Array:
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
     return registry["cumulative_prod"].function(x, axis=axis)
+
+
+def sort(x: Array, axis: int | None = -1) -> Array:
+    x, axis = (ravel(x), 0) if axis is None else (x, axis)
+    return registry["sort"].function(x, axis=axis)
 
 
 def outer(a: Array, b: Array) -> Array:
@@ -87,6 +92,7 @@ BEYOND = (
     cumsum,
     cumprod,
     outer,
+    sort,
     shape,
     ndim,
     size,

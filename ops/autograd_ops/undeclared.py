@@ -12,7 +12,7 @@ from typing import Any
 from autograd_core.backend import backend_of, get_backend, is_array
 from autograd_core.errors import describe, error
 from autograd_core.operation import registry
-from autograd_core.tensor import Tracked
+from autograd_core.tensor import holds_tracked
 
 DTYPES = (
     "bool",
@@ -46,12 +46,12 @@ def undeclared(name: str, extension: str = "") -> Any:
     @wraps(value)
     def call(*arguments: Any, **keywords: Any) -> Any:
         everything = [*arguments, *keywords.values()]
-        if any(isinstance(x, Tracked) for x in everything):
+        if holds_tracked(everything):
             raise error(
                 NotImplementedError,
                 full_name,
                 "has no derivative rule",
-                ", ".join(map(describe, arguments)),
+                ", ".join(map(describe, everything)),
                 "Declare one (docs/add_an_operation.md), or say stop_gradient(x) if no "
                 "derivative is wanted.",
             )
