@@ -72,8 +72,7 @@ def jvp(
                 describe(given),
                 "Write jvp(f, (x,), (x_dot,)).",
             )
-    names = [str(k) for k in range(len(primals))]
-    leaves, structures = flatten_primals("jvp", names, primals)
+    leaves, structures = flatten_primals("jvp", function, primals)
     directions = _flatten_tangents(structures, leaves, tangents)
     with Level("jvp", forward=True) as level:
         pairs = zip(leaves, directions, strict=True)

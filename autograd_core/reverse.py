@@ -173,8 +173,7 @@ def vjp(
 
     >>> (x_bar,) = pullback(numpy.asarray([1.0, 0.0]))
     """
-    names = [str(k) for k in range(len(primals))]
-    trace, y, aux = _trace("vjp", function, names, primals, has_aux)
+    trace, y, aux = _trace("vjp", function, primals, has_aux, named=function)
 
     def pullback(cotangent: Pytree) -> tuple[Pytree, ...]:
         return trace.gradients(sweep(trace.seeds(cotangent)))
@@ -244,16 +243,18 @@ class Trace:
 def _trace(
     name: str,
     function: Callable[..., Pytree],
-    argument_names: Sequence[str],
     primals: Sequence[Pytree],
     has_aux: bool,
+    *,
+    named: Callable[..., Any],
+    positions: Sequence[int] | None = None,
     beside: Pytree = (),
 ) -> tuple[Trace, Pytree, Any]:
     """Evaluate a function on tracked arguments: the trace, the result, the rest."""
     trace = Trace()
     trace.name = name
     trace.primals, trace.structures = flatten_primals(
-        name, argument_names, primals, beside
+        name, named, primals, positions, beside
     )
     with Level(name, forward=False) as level:
         tracked = [track(x, level) for x in trace.primals]
@@ -368,9 +369,10 @@ def _value_and_grad(
         trace, y, aux = _trace(
             name,
             of_chosen,
-            [str(position) for position in chosen],
             [arguments[position] for position in chosen],
             has_aux,
+            named=function,
+            positions=chosen,
             beside=(arguments, keywords),
         )
         _require_scalar(name, y)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import signature
+from itertools import count
 from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree
@@ -72,8 +74,9 @@ def fitting(operation: str, what: str, given: Any, like: Like) -> Array:
 
 def flatten_primals(
     transform: str,
-    names: Sequence[str],
+    function: Callable[..., Any],
     primals: Sequence[Pytree],
+    positions: Sequence[int] | None = None,
     beside: Sequence[Pytree] = (),
 ) -> tuple[list[Array], list[pytree.Structure]]:
     """Return the leaves of all primals as arrays, and the structure of each.
@@ -84,7 +87,7 @@ def flatten_primals(
     """
     leaves: list[Array] = []
     structures = []
-    for name, primal in zip(names, primals, strict=True):
+    for position, primal in zip(positions or count(), primals, strict=False):
         found, structure = pytree.flatten(primal)
         structures.append(structure)
         for k, x in enumerate(found):
@@ -92,7 +95,8 @@ def flatten_primals(
                 x = _float_like((primals, beside), x)
             elif not is_differentiable(x):
                 path = list(pytree.paths(structure))[k]
-                raise _not_differentiable(transform, f"argument {name}{path}", x)
+                what = argument_name(function, position) + path
+                raise _not_differentiable(transform, what, x)
             require_open(transform, x)
             leaves.append(x if isinstance(x, Tracked) else plain(x))
     return leaves, structures
@@ -111,6 +115,17 @@ def _float_like(trees: Pytree, x: float) -> Array:
             xp = backend.backend_of(raw)
             return xp.asarray(x, dtype=raw.dtype, device=xp.device_of(raw))
     return backend.get_backend().asarray(x)
+
+
+def argument_name(function: Callable[..., Any], position: int) -> str:
+    """Return what errors call a positional argument: ``argument 0 (x)``."""
+    try:
+        parameters = list(signature(function).parameters.values())
+    except (TypeError, ValueError):  # a function of C
+        parameters = []
+    named = [p.name for p in parameters if p.kind < p.VAR_POSITIONAL]
+    name = f" ({named[position]})" if position < len(named) else ""
+    return f"argument {position}{name}"
 
 
 def _not_differentiable(transform: str, what: str, x: Any) -> Exception:

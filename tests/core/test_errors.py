@@ -101,7 +101,8 @@ def test_an_integer_input(transform, dtype):
     called = []
     with pytest.raises(
         TypeError,
-        match=rf"^{transform.__name__}: argument 1 must be real floating-point.*; "
+        match=rf"^{transform.__name__}: argument 1 \(\w+\) "
+        rf"must be real floating-point.*; "
         rf"got {np.dtype(dtype).name}\[2,3\]\. .*astype.*{here(+2)}",
     ):
         transform(lambda a, b: called.append(1), 1)(X, np.ones((2, 3), dtype))
@@ -110,9 +111,13 @@ def test_an_integer_input(transform, dtype):
 
 def test_an_integer_input_of_vjp_and_jvp():
     x = np.asarray([1, 2])
-    with pytest.raises(TypeError, match=r"^vjp: argument 0 must be.*got int64\[2\]"):
+    with pytest.raises(
+        TypeError, match=r"^vjp: argument 0 \(\w+\) must be.*got int64\[2\]"
+    ):
         ag.vjp(xp.sin, x)
-    with pytest.raises(TypeError, match=r"^jvp: argument 0 must be.*got int64\[2\]"):
+    with pytest.raises(
+        TypeError, match=r"^jvp: argument 0 \(\w+\) must be.*got int64\[2\]"
+    ):
         ag.jvp(xp.sin, (x,), (x,))
 
 
@@ -131,14 +136,17 @@ def test_a_python_integer_says_how_to_write_it():
 def test_the_path_in_a_pytree_is_named():
     params = {"w": [np.ones(2), np.asarray([1, 2])], "b": 1.0}
     with pytest.raises(
-        TypeError, match=r"grad: argument 0\['w'\]\[1\] must be .*got int64\[2\]"
+        TypeError,
+        match=r"grad: argument 0 \(\w+\)\['w'\]\[1\] must be .*got int64\[2\]",
     ):
         ag.grad(lambda p: p["b"])(params)
 
 
 @pytest.mark.parametrize("thing", ["text", object(), {1, 2}])
 def test_an_input_that_is_no_array(thing):
-    with pytest.raises(TypeError, match=r"^grad: argument 0 must be an array of float"):
+    with pytest.raises(
+        TypeError, match=r"^grad: argument 0 \(\w+\) must be an array of float"
+    ):
         ag.grad(lambda x: x)(thing)
 
 
