@@ -12,21 +12,16 @@ from typing import Any
 
 from autograd_core import backend, tensor
 from autograd_core.errors import describe, describe_arguments, error
+from autograd_core.graph import Array, Edge, Level, make_node, overwritten, unchanged
 from autograd_core.library import argument_names, call_library, with_own_dtype
 from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import (
-    Array,
-    Edge,
-    Level,
     Tracked,
     lowest,
     make_dual,
-    make_node,
     make_tensor,
     namespace_of,
-    overwritten,
     require_open,
-    unchanged,
 )
 
 

@@ -19,6 +19,7 @@ from functools import update_wrapper
 from typing import Any, ParamSpec, TypeVar
 
 from autograd_core import backend
+from autograd_core.graph import Array
 from autograd_core.library import pass_on
 from autograd_core.operation import (
     POSITIVE,
@@ -32,7 +33,7 @@ from autograd_core.operation import (
     sample,
 )
 from autograd_core.source import emit_function, public_function
-from autograd_core.tensor import Array, holds_tracked
+from autograd_core.tensor import holds_tracked
 
 __all__ = [
     "POSITIVE",

@@ -7,7 +7,8 @@ from typing import Any
 
 from autograd_core import pytree
 from autograd_core.errors import describe, error
-from autograd_core.tensor import Array, Dual, Level, make_dual
+from autograd_core.graph import Array, Level
+from autograd_core.tensor import Dual, make_dual
 from autograd_core.transform import (
     Like,
     Pytree,

@@ -10,11 +10,8 @@ from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree, tensor
 from autograd_core.errors import describe, error
+from autograd_core.graph import Array, Leaf, Level, Node
 from autograd_core.tensor import (
-    Array,
-    Leaf,
-    Level,
-    Node,
     Tensor,
     Tracked,
     is_differentiable,

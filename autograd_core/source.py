@@ -15,9 +15,10 @@ from textwrap import indent
 from typing import Any
 
 from autograd_core.apply import apply, restore
+from autograd_core.graph import new, new_nodes, node_ids
 from autograd_core.library import note_call
 from autograd_core.operation import Function, Operation, Rule
-from autograd_core.tensor import Dual, Tensor, new, new_nodes, node_ids
+from autograd_core.tensor import Dual, Tensor
 
 RECORD = """\
 result = new(Tensor)

@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree
 from autograd_core.errors import describe, error
+from autograd_core.graph import Array, Level
 from autograd_core.tensor import (
-    Array,
-    Level,
     Tracked,
     is_differentiable,
     lowest,

@@ -6,7 +6,7 @@ import math
 from operator import index
 from typing import Any
 
-from autograd_core.tensor import Array
+from autograd_core.graph import Array
 
 Shape = tuple[int, ...]
 

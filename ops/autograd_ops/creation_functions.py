@@ -12,8 +12,9 @@ from typing import Any
 from autograd_core.backend import backend_of, get_backend
 from autograd_core.declare import composite, constant, linear
 from autograd_core.errors import describe, error
+from autograd_core.graph import Array
 from autograd_core.operation import function, sample
-from autograd_core.tensor import Array, Tracked, holds_tracked, lowest
+from autograd_core.tensor import Tracked, holds_tracked, lowest
 from autograd_ops.data_type_functions import astype, to_device
 from autograd_ops.manipulation_functions import (
     broadcast_arrays,

@@ -6,8 +6,9 @@ from typing import Any
 
 from autograd_core.backend import backend_of, get_backend, is_array
 from autograd_core.declare import linear
+from autograd_core.graph import Array, identity
 from autograd_core.operation import function, sample
-from autograd_core.tensor import Array, identity, lowest
+from autograd_core.tensor import lowest
 
 
 @linear(x=identity, samples=(sample((3, 4), dtype="float64"),))

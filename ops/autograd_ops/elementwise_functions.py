@@ -12,8 +12,8 @@ import math
 from typing import Any
 
 from autograd_core.declare import composite, constant, elementwise
+from autograd_core.graph import Array, identity
 from autograd_core.operation import POSITIVE, sample
-from autograd_core.tensor import Array, identity
 
 # ------------------------------------------------------------------ arithmetic
 

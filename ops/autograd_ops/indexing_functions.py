@@ -12,8 +12,9 @@ from typing import Any
 
 from autograd_core.backend import backend_of, is_array
 from autograd_core.declare import linear
+from autograd_core.graph import Array
 from autograd_core.operation import function, sample
-from autograd_core.tensor import Array, Tracked, lowest
+from autograd_core.tensor import Tracked, lowest
 from autograd_ops.axes import Shape
 
 

@@ -10,8 +10,8 @@ import math
 from typing import Any
 
 from autograd_core.declare import composite, linear
+from autograd_core.graph import Array
 from autograd_core.operation import sample
-from autograd_core.tensor import Array
 from autograd_ops.axes import Shape, normalized
 from autograd_ops.manipulation_functions import permute_dims
 

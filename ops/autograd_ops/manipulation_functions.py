@@ -6,8 +6,8 @@ from typing import Any
 
 from autograd_core.apply import unbroadcast
 from autograd_core.declare import composite, linear
+from autograd_core.graph import Array
 from autograd_core.operation import sample
-from autograd_core.tensor import Array
 from autograd_ops.axes import Shape, along, normalized, numbers
 from autograd_ops.indexing_functions import basic_index, positions, scatter
 

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from autograd_core.errors import describe, error
+from autograd_core.graph import Array
 from autograd_core.operation import registry
-from autograd_core.tensor import Array
 
 RENAMED = {"ddof": "correction", "a_min": "min", "a_max": "max", "newshape": "shape"}
 """Parameters that NumPy calls otherwise than the standard."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.declare import constant, elementwise
+from autograd_core.graph import Array
 from autograd_core.operation import sample
-from autograd_core.tensor import Array
 
 
 def where_x1(xp: Any, t: Array, condition: Array) -> Array:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.declare import constant, general
+from autograd_core.graph import Array
 from autograd_core.operation import sample
-from autograd_core.tensor import Array
 
 without_rule = general(jvp={"x": None}, vjp={"x": None}, samples=(sample((3,)),))
 

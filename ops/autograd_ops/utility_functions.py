@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.declare import composite, constant
-from autograd_core.tensor import Array
+from autograd_core.graph import Array
 from autograd_ops.axes import along, normalized
 from autograd_ops.indexing_functions import basic_index
 from autograd_ops.manipulation_functions import concat

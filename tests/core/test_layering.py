@@ -16,7 +16,7 @@ ROOMS = {
 }
 FRONT_DOOR = ROOMS["autograd_core"] / "__init__.py"
 
-CORE_LINES = 2_100
+CORE_LINES = 2_150
 """The reader's evening: code lines of autograd_core, docstrings and comments apart."""
 
 HEAVY = ("torch", "jax", "cupy", "array_api_strict", "scipy", "matplotlib", "pandas")
