@@ -103,6 +103,7 @@ class Call:
         "level",
         "lower",
         "operation",
+        "rules",
         "statics",
         "y",
     )
@@ -119,6 +120,7 @@ class Call:
         self.operation = operation
         self.arguments = arguments
         self.level = level
+        self.rules = operation.jvp if level.forward else operation.vjp
         self.active = [
             isinstance(x, Tracked) and x.world.level is level for x in arguments
         ]
@@ -133,11 +135,12 @@ class Call:
 
     def rule(self, k: int) -> Rule | None:
         """Return the rule of an argument in this level's mode."""
-        rules = self.operation.jvp if self.level.forward else self.operation.vjp
-        return rules[0 if self.operation.variadic else k]
+        return self.rules[0 if self.operation.variadic else k]
 
     def require_rules(self) -> None:
         """Raise, before anything is computed, if an argument has no rule."""
+        if None not in self.rules:
+            return
         for k, active in enumerate(self.active):
             if active and self.rule(k) is None:
                 raise _no_rule(self.operation, k, self.arguments, self.level)
@@ -147,6 +150,8 @@ class Call:
     def capture(self) -> None:
         """Put raw constants that a rule keeps out of reach, or watch them."""
         operation = self.operation
+        if not operation.kept:
+            return
         if not operation.variadic:
             for k, name in enumerate(operation.arguments):
                 if not self.active[k]:
