@@ -97,13 +97,10 @@ def flatten_primals(
                 what = argument_name(function, position) + path
                 raise _not_differentiable(transform, what, x)
             require_open(transform, x)
-            leaves.append(x if isinstance(x, Tracked) else plain(x))
+            leaves.append(
+                x if isinstance(x, Tracked) else backend.backend_of(x).plain(x)
+            )
     return leaves, structures
-
-
-def plain(x: Array) -> Array:
-    """Return a raw array without what its own library may record of it."""
-    return backend.backend_of(x).plain(x)
 
 
 def _float_like(trees: Pytree, x: float) -> Array:

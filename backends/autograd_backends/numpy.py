@@ -36,10 +36,11 @@ class NumPy(Backend):
 
     def __getattr__(self, name: str) -> Any:
         """Take universal functions as they are, everything else adapted."""
-        own = getattr(self.__dict__.get("numpy"), name, None)
-        if isinstance(own, getattr(self.__dict__.get("numpy"), "ufunc", ())):
-            setattr(self, name, own)
-            return own
+        if not name.startswith("_"):
+            own = getattr(self.numpy, name, None)
+            if isinstance(own, self.numpy.ufunc):
+                setattr(self, name, own)
+                return own
         return super().__getattr__(name)
 
     def sum(

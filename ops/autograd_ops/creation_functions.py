@@ -82,7 +82,7 @@ def arange(
     start, stop = (0, start) if stop is None else (start, stop)
     n = math.ceil((lowest(stop) - lowest(start)) / lowest(step))
     x = start + step * xp.arange(max(n, 0), **like)
-    return x if dtype is None else astype(x, dtype)
+    return asarray(x, dtype=dtype, device=device)
 
 
 @constant
@@ -128,7 +128,7 @@ def full(
 ) -> Array:
     """Array of one value."""
     x = broadcast_to(fill_value, (shape,) if isinstance(shape, int) else shape)
-    return x if dtype is None else astype(x, dtype)
+    return asarray(x, dtype=dtype, device=device)
 
 
 @composite
@@ -156,7 +156,7 @@ def linspace(
     n = num - 1 if endpoint else num
     weights = xp.arange(num, **like) / max(n, 1)
     x = start * (1 - weights) + stop * weights
-    return x if dtype is None else astype(x, dtype)
+    return asarray(x, dtype=dtype, device=device)
 
 
 @composite

@@ -163,3 +163,17 @@ def test_joining_many_arrays_takes_each_slice_once():
     parts = [ag.Tensor([float(k)]) for k in range(5000)]
     xp.sum(xp.concat(parts) * np.arange(5000.0)).backward()
     assert [float(p.grad[0]) for p in parts[:3]] == [0.0, 1.0, 2.0]
+
+
+def test_a_creation_function_heeds_the_device_of_a_tracked_value():
+    strict = pytest.importorskip("array_api_strict")
+    other = strict.Device("device1")
+    x = ag.Tensor(strict.asarray(2.0))
+    for y in (
+        xp.full((3,), x, device=other),
+        xp.linspace(x, 3.0, 4, device=other),
+        xp.asarray(x, device=other),
+    ):
+        assert y.device == other
+    xp.sum(xp.full((3,), x, device=other)).backward()
+    assert (float(x.grad), x.grad.device) == (3.0, x.device)
