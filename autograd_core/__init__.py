@@ -10,6 +10,9 @@ plug in behind it. This package is the front door: it brings the operations up.
 0.0
 """
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 import autograd_backends as _backends  # noqa: F401 (declares the libraries)
 import autograd_ops as ops
 from autograd_core import pytree
@@ -39,7 +42,15 @@ __all__ = [
     "register_backend",
     "set_backend",
     "stop_gradient",
+    "testing",
     "use_backend",
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """Import the checks when somebody asks for them."""
+    if name == "testing":
+        return _import_module("autograd_core.testing")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,9 +26,11 @@ from autograd_core.operation import (
     REAL,
     Domain,
     Function,
+    Kink,
     Operation,
     Rule,
     Sample,
+    kink,
     registry,
     sample,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "constant",
     "elementwise",
     "general",
+    "kink",
     "linear",
     "sample",
 ]
@@ -63,6 +66,7 @@ def elementwise(
     domain: dict[str, Domain] | Domain = REAL,
     implementation: Function | None = None,
     samples: Sequence[Sample] = (),
+    kinks: Sequence[Kink] = (),
     **rules: Function,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function of corresponding elements.
@@ -79,6 +83,8 @@ def elementwise(
         ``function(xp, *arguments)``, for what the libraries do not have.
     samples
         Calls for checks; by default some shapes that broadcast.
+    kinks
+        Points without a derivative, and what the rules say there (`kink`).
     **rules
         ``parameter=rule``. Other parameters are not differentiated.
 
@@ -101,6 +107,7 @@ def elementwise(
             declaration, tuple(rules), elementwise=True, domain=domain
         )
         shown = samples or (UNARY_SAMPLES if len(rules) == 1 else BINARY_SAMPLES)
+        operation.kinks = tuple(kinks)
         each = [operation.rule(rule) for rule in rules.values()]
         return _complete(operation, each, each, shown, implementation)
 
@@ -173,6 +180,7 @@ def general(
     jvp: dict[str, Function | None],
     vjp: dict[str, Function | None],
     samples: Sequence[Sample],
+    kinks: Sequence[Kink] = (),
     broadcasts: bool = False,
     domain: dict[str, Domain] | Domain = REAL,
     implementation: Function | None = None,
@@ -187,7 +195,7 @@ def general(
     vjp
         For each differentiable parameter, by name, the rule from the cotangent of the
         result to its own. None where there is none: reverse mode then raises.
-    samples, broadcasts, domain, implementation
+    samples, kinks, broadcasts, domain, implementation
         As in `linear` and `elementwise`.
     """
 
@@ -196,6 +204,7 @@ def general(
         operation = Operation(
             declaration, arguments, broadcasts=broadcasts, domain=domain
         )
+        operation.kinks = tuple(kinks)
         jvps, vjps = (
             [
                 operation.rule(f) if (f := rules.get(name)) else None

@@ -44,6 +44,35 @@ def sample(*shapes: tuple[int, ...], **statics: Any) -> Sample:
     return Sample(shapes, statics)
 
 
+@dataclass(frozen=True)
+class Kink:
+    """A point where an operation has no derivative, and what its rules say there."""
+
+    values: tuple[Any, ...]
+    gradient: tuple[Any, ...]
+    reason: str
+    statics: dict[str, Any]
+
+
+def kink(
+    *values: Any, gradient: Sequence[Any], reason: str, **statics: Any
+) -> Kink:
+    """Declare what the derivative is at a point where there is none.
+
+    Parameters
+    ----------
+    *values
+        The arguments: numbers or nested lists of them.
+    gradient
+        For each argument the gradient of the sum of the results.
+    reason
+        Why this and no other; the table in docs/mathematics.md is made of these.
+    **statics
+        The other parameters.
+    """
+    return Kink(values, tuple(gradient), reason, statics)
+
+
 class Rule:
     """A derivative rule of one argument, with the names of what it needs."""
 
@@ -81,6 +110,8 @@ class Operation:
         For each argument the open interval from which checks draw.
     samples
         Calls for checks.
+    kinks
+        Points without a derivative, and what the rules say there.
     """
 
     function: Function
@@ -89,6 +120,7 @@ class Operation:
     vjp: tuple[Rule | None, ...] = ()
     kept: frozenset[str] = frozenset()
     samples: tuple[Sample, ...] = ()
+    kinks: tuple[Kink, ...] = ()
 
     def __init__(
         self,

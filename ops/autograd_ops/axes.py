@@ -12,8 +12,11 @@ Shape = tuple[int, ...]
 
 
 def normalized(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Return the axes that ``axis`` names (None: all), counted from the front."""
-    if axis is None:
+    """Return the axes that ``axis`` names (None: all), counted from the front.
+
+    NumPy and PyTorch allow axis 0 and -1 of an array that has none.
+    """
+    if axis is None or ndim == 0:
         return tuple(range(ndim))
     return tuple(k % ndim for k in numbers(axis))
 

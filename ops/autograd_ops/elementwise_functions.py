@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core.declare import composite, constant, elementwise
+from autograd_core.declare import composite, constant, elementwise, kink
 from autograd_core.graph import Array, identity
 from autograd_core.operation import POSITIVE, sample
 
@@ -86,7 +86,21 @@ def pow_x2(xp: Any, t: Array, x1: Array, y: Array) -> Array:
     return t * xp.where(rising, y * xp.log(xp.where(rising, x1, 1.0)), 0.0)
 
 
-@elementwise(x1=pow_x1, x2=pow_x2, domain={"x1": POSITIVE})
+@elementwise(
+    x1=pow_x1,
+    x2=pow_x2,
+    domain={"x1": POSITIVE},
+    kinks=[
+        kink(0.0, 0.0, gradient=[0.0, 0.0], reason="`x ** 0` is constant"),
+        kink(0.0, 1.0, gradient=[1.0, 0.0], reason="`x ** 1` is `x`"),
+        kink(0.0, 0.5, gradient=[math.inf, 0.0], reason="the limit"),
+        kink(
+            *(-2.0, 2.0),
+            gradient=[-4.0, 0.0],
+            reason="real for isolated exponents only",
+        ),
+    ],
+)
 def pow(x1: Array, x2: Array, /) -> Array:
     """Power ``x1 ** x2``.
 
@@ -117,7 +131,11 @@ def sqrt_x(xp: Any, t: Array, y: Array) -> Array:
     return t / (2 * y)
 
 
-@elementwise(x=sqrt_x, domain=POSITIVE)
+@elementwise(
+    x=sqrt_x,
+    domain=POSITIVE,
+    kinks=[kink(0.0, gradient=[math.inf], reason="the limit")],
+)
 def sqrt(x: Array, /) -> Array:
     """Square root; the derivative at 0 is infinite."""
 
@@ -126,7 +144,12 @@ def remainder_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     return -t * xp.floor(x1 / x2)
 
 
-@elementwise(x1=identity, x2=remainder_x2, domain={"x2": POSITIVE})
+@elementwise(
+    x1=identity,
+    x2=remainder_x2,
+    domain={"x2": POSITIVE},
+    kinks=[kink(4.0, 2.0, gradient=[1.0, -2.0], reason="as beside the jump")],
+)
 def remainder(x1: Array, x2: Array, /) -> Array:
     """Remainder ``x1 - x2 * floor(x1 / x2)``, with the sign of ``x2``."""
 
@@ -135,7 +158,7 @@ def abs_x(xp: Any, t: Array, x: Array) -> Array:
     return t * xp.sign(x)
 
 
-@elementwise(x=abs_x)
+@elementwise(x=abs_x, kinks=[kink(0.0, gradient=[0.0], reason="the middle of [-1, 1]")])
 def abs(x: Array, /) -> Array:
     """Absolute value; the derivative at 0 is 0."""
 
@@ -148,12 +171,25 @@ def hypot_x2(xp: Any, t: Array, x2: Array, y: Array) -> Array:
     return t * (x2 / xp.where(y == 0, 1.0, y))
 
 
-@elementwise(x1=hypot_x1, x2=hypot_x2)
+@elementwise(
+    x1=hypot_x1,
+    x2=hypot_x2,
+    kinks=[
+        kink(
+            *(0.0, 0.0),
+            gradient=[0.0, 0.0],
+            reason="the smallest subgradient of the norm",
+        )
+    ],
+)
 def hypot(x1: Array, x2: Array, /) -> Array:
     """Length ``sqrt(x1**2 + x2**2)``; the gradient at the origin is 0."""
 
 
 # ------------------------------------------------------------------ choosing
+
+
+TIE = kink(1.0, 1.0, gradient=[0.5, 0.5], reason="symmetric")
 
 
 def maximum_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
@@ -164,7 +200,7 @@ def maximum_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     return xp.where(x2 > x1, t, xp.where(x1 == x2, t / 2, 0.0))
 
 
-@elementwise(x1=maximum_x1, x2=maximum_x2)
+@elementwise(x1=maximum_x1, x2=maximum_x2, kinks=[TIE])
 def maximum(x1: Array, x2: Array, /) -> Array:
     """Larger of two; at a tie each argument gets half of the cotangent."""
 
@@ -177,7 +213,7 @@ def minimum_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     return xp.where(x2 < x1, t, xp.where(x1 == x2, t / 2, 0.0))
 
 
-@elementwise(x1=minimum_x1, x2=minimum_x2)
+@elementwise(x1=minimum_x1, x2=minimum_x2, kinks=[TIE])
 def minimum(x1: Array, x2: Array, /) -> Array:
     """Smaller of two; at a tie each argument gets half of the cotangent."""
 
@@ -194,7 +230,14 @@ def copysign_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     return xp.where(xp.signbit(x1) == xp.signbit(x2), t, -t)
 
 
-@elementwise(x1=copysign_x1, samples=(sample((3,), x2=[1.0, -2.0, -0.5]),))
+@elementwise(
+    x1=copysign_x1,
+    samples=(sample((3,), x2=[1.0, -2.0, -0.5]),),
+    kinks=[
+        kink(0.0, x2=[1.0], gradient=[1.0], reason="one-sided: the sign bits agree"),
+        kink(0.0, x2=[-1.0], gradient=[-1.0], reason="one-sided: they differ"),
+    ],
+)
 def copysign(x1: Array, x2: Array, /) -> Array:
     """Magnitude of ``x1`` with the sign of ``x2``, which has derivative 0."""
 
@@ -339,7 +382,18 @@ def atan2_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     return -t * (x1 / (x1 * x1 + x2 * x2))
 
 
-@elementwise(x1=atan2_x1, x2=atan2_x2, domain={"x2": POSITIVE})
+@elementwise(
+    x1=atan2_x1,
+    x2=atan2_x2,
+    domain={"x2": POSITIVE},
+    kinks=[
+        kink(
+            *(0.0, 0.0),
+            gradient=[math.nan, math.nan],
+            reason="every direction has another limit",
+        )
+    ],
+)
 def atan2(x1: Array, x2: Array, /) -> Array:
     """Angle of the point ``(x2, x1)``, in radians; no derivative at the origin."""
 

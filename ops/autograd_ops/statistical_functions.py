@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.declare import general, linear
+from autograd_core.declare import general, kink, linear
 from autograd_core.graph import Array
 from autograd_core.operation import sample
 from autograd_ops.axes import Shape, along, count, normalized, with_axes
@@ -100,6 +100,13 @@ def std_vjp(
     jvp={"x": std_jvp},
     vjp={"x": std_vjp},
     samples=(*REDUCTIONS[:-1], sample((5,), correction=1.0)),
+    kinks=[
+        kink(
+            [2.0, 2.0],
+            gradient=[[0.0, 0.0]],
+            reason="the smallest subgradient of a norm",
+        )
+    ],
 )
 def std(
     x: Array, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
@@ -133,12 +140,22 @@ def extreme_vjp(
     return xp.where(hit, with_axes(xp, t, x.shape, axis, keepdims) / number, 0.0)
 
 
-@general(jvp={"x": extreme_jvp}, vjp={"x": extreme_vjp}, samples=REDUCTIONS)
+@general(
+    jvp={"x": extreme_jvp},
+    vjp={"x": extreme_vjp},
+    samples=REDUCTIONS,
+    kinks=[kink([1.0, 3.0, 3.0], gradient=[[0.0, 0.5, 0.5]], reason="symmetric")],
+)
 def max(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Maximum over axes; elements that tie share the cotangent equally."""
 
 
-@general(jvp={"x": extreme_jvp}, vjp={"x": extreme_vjp}, samples=REDUCTIONS)
+@general(
+    jvp={"x": extreme_jvp},
+    vjp={"x": extreme_vjp},
+    samples=REDUCTIONS,
+    kinks=[kink([1.0, 1.0, 3.0], gradient=[[0.5, 0.5, 0.0]], reason="symmetric")],
+)
 def min(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Minimum over axes; elements that tie share the cotangent equally."""
 
@@ -185,13 +202,24 @@ def prod(
     """Product over axes; the gradient is exact at zeros, as nothing is divided."""
 
 
+def scanned(axis: Any, ndim: int) -> int:
+    """Return the one axis of a scan, to which a 0-d array is an array of one."""
+    return normalized(axis, ndim)[0] if ndim else 0
+
+
+def with_an_axis(xp: Any, x: Array) -> Array:
+    """Return a 0-d array as an array of one."""
+    return x if x.shape else xp.reshape(x, (1,))
+
+
 def cumulative_sum_transpose(
     xp: Any, t: Array, x_shape: Shape, axis: Any, include_initial: bool
 ) -> Array:
-    (k,) = normalized(axis, len(x_shape))
+    k = scanned(axis, len(x_shape))
     if include_initial:
         t = t[along(k, slice(1, None))]
-    return xp.flip(xp.cumulative_sum(xp.flip(t, axis=k), axis=k), axis=k)
+    total = xp.flip(xp.cumulative_sum(xp.flip(t, axis=k), axis=k), axis=k)
+    return total if x_shape else xp.reshape(total, ())
 
 
 SCANS = (
@@ -229,9 +257,10 @@ def recurrence(xp: Any, a: Array, b: Array, axis: int) -> Array:
 def cumulative_prod_jvp(
     xp: Any, t: Array, x: Array, y: Array, axis: Any, include_initial: bool
 ) -> Array:
-    (k,) = normalized(axis, len(x.shape))
+    k = scanned(axis, len(x.shape))
     if 0 in x.shape:
         return xp.zeros_like(y)
+    x, t = with_an_axis(xp, x), with_an_axis(xp, t)
     before = xp.cumulative_prod(shifted(xp, x, k), axis=k)
     y_dot = recurrence(xp, x, t * before, k)
     if include_initial:
@@ -243,15 +272,16 @@ def cumulative_prod_jvp(
 def cumulative_prod_vjp(
     xp: Any, t: Array, x: Array, axis: Any, include_initial: bool
 ) -> Array:
-    (k,) = normalized(axis, len(x.shape))
-    if 0 in x.shape:
+    k, x_shape = scanned(axis, len(x.shape)), tuple(x.shape)
+    if 0 in x_shape:
         return xp.zeros_like(x)
     if include_initial:
         t = t[along(k, slice(1, None))]
+    x = with_an_axis(xp, x)
     before = xp.cumulative_prod(shifted(xp, x, k), axis=k)
     after = shifted(xp, xp.flip(x, axis=k), k)
     s = xp.flip(recurrence(xp, after, xp.flip(t, axis=k), k), axis=k)
-    return s * before
+    return s * before if x_shape else xp.reshape(s * before, ())
 
 
 @general(jvp={"x": cumulative_prod_jvp}, vjp={"x": cumulative_prod_vjp}, samples=SCANS)

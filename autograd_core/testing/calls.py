@@ -1,0 +1,229 @@
+"""The calls that an operation's declaration offers, and variants of them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from autograd_core import backend, pytree
+from autograd_core.operation import REAL, Domain, Operation, Sample
+from autograd_core.testing.arrays import Array, NDArray, is_inexact, row
+
+Function: TypeAlias = Callable[..., Any]
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One sample of an operation as a function of its differentiable arguments."""
+
+    operation: Operation
+    sample: Sample
+    values: tuple[NDArray, ...]
+
+    def __repr__(self) -> str:
+        """Return the call as ``max(float64[2,3], axis=-1)``."""
+        shapes = [f"float64[{','.join(map(str, s))}]" for s in self.sample.shapes]
+        others = [f"{name}={value!r}" for name, value in self.sample.statics.items()]
+        return f"{self.operation.name}({', '.join(shapes + others)})"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What the arrays are called."""
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        names = self.operation.arguments
+        if self.operation.variadic:
+            names = tuple(f"{names[0]}_{k}" for k in range(len(self.sample.shapes)))
+        return inspect.Signature([inspect.Parameter(name, kind) for name in names])
+
+    def __call__(self, *arrays: Array) -> Any:
+        """Apply the operation to arrays in place of its own."""
+        return self.bound()(*arrays)
+
+    def bound(self, function: Function | None = None) -> Function:
+        """Return the operation, or another of its signature, as a function of arrays.
+
+        Its other parameters are arrays of what is the current backend now.
+        """
+        operation = self.operation
+        statics = {key: self._static(key) for key in self.sample.statics}
+
+        def call(*arrays: Array) -> Any:
+            given = dict(statics)
+            if operation.variadic:
+                given[operation.arguments[0]] = list(arrays)
+            else:
+                given |= dict(zip(operation.arguments, arrays, strict=True))
+            positional, by_name = [], {}
+            for p in operation.signature.parameters.values():
+                if p.name in given:
+                    if p.kind is p.POSITIONAL_ONLY:
+                        positional.append(given[p.name])
+                    else:
+                        by_name[p.name] = given[p.name]
+            return (function or operation.function)(*positional, **by_name)
+
+        return call
+
+    def _static(self, key: str) -> Any:
+        value, xp = self.sample.statics[key], backend.get_backend()
+        if key == "device":
+            return xp.device_of(xp.asarray(0.0))
+        if key == "dtype":
+            return xp.dtype(value)
+        if isinstance(value, list):
+            return xp.asarray(value)
+        return value
+
+    def arrays(self) -> tuple[Array, ...]:
+        """Return the values as arrays of the current backend."""
+        return tuple(map(backend.get_backend().asarray, self.values))
+
+    @property
+    def domains(self) -> list[Domain]:
+        """The domain of each array."""
+        operation = self.operation
+        repeats = len(self.sample.shapes) if operation.variadic else 1
+        return [
+            operation.domain.get(name, REAL) for name in operation.arguments * repeats
+        ]
+
+
+def calls(operation: Operation) -> Iterator[Call]:
+    """Yield the calls that an operation's declaration offers for checks."""
+    for k, sample in enumerate(operation.samples):
+        yield call_of(operation, sample, seed=k)
+
+
+def call_of(operation: Operation, sample: Sample, seed: int = 0) -> Call:
+    """Return the call of a sample, at values drawn from the operation's domain."""
+    empty = Call(operation, sample, ())
+    return replace(empty, values=points(sample.shapes, empty.domains, seed))
+
+
+def points(
+    shapes: Sequence[Shape],
+    domains: Sequence[Domain] | None = None,
+    seed: int = 0,
+) -> tuple[NDArray, ...]:
+    """Draw values inside domains, no two of them near each other: no ties, no kinks."""
+    rng = np.random.default_rng(seed)
+    domains = domains or [(-math.inf, math.inf)] * len(shapes)
+    sizes = [math.prod(shape) for shape in shapes]
+    strata = rng.permutation(sum(sizes))
+    places = (strata + rng.uniform(0.25, 0.75, size=strata.shape)) / max(sum(sizes), 1)
+    result = []
+    for shape, size, (low, high) in zip(shapes, sizes, domains, strict=True):
+        low = max(low, min(-2.0, high - 2.0))
+        high = min(high, max(2.5, low + 2.0))
+        part, places = places[:size], places[size:]
+        margin = 0.1 * (high - low)
+        result.append((low + margin + part * (high - low - 2 * margin)).reshape(shape))
+    return tuple(result)
+
+
+# ------------------------------------------------------------------ variants
+
+VARIANTS: dict[str, Callable[[Operation, Sample], Iterator[Sample]]] = {}
+"""Ways to vary a declared sample without knowing the operation, by name."""
+
+
+def variant(name: str) -> Callable[[Any], Any]:
+    """Declare a way to vary samples."""
+
+    def declare(vary: Any) -> Any:
+        VARIANTS[name] = vary
+        return vary
+
+    return declare
+
+
+@variant("axes of length 1 and 0")
+def short_axes(operation: Operation, sample: Sample) -> Iterator[Sample]:
+    """Give all axes of one length another, and drop all axes."""
+    lengths = sorted({n for shape in sample.shapes for n in shape if n > 1})
+    for length in lengths:
+        for other in (1, 0):
+            yield resized(sample, {length: other})
+    yield replace(sample, shapes=tuple(() for _ in sample.shapes))
+
+
+@variant("every axis and none")
+def every_axis(operation: Operation, sample: Sample) -> Iterator[Sample]:
+    """Count axes from either end; take none, some, and all of them."""
+    if "axis" not in operation.statics:
+        return
+    ndim = max(map(len, sample.shapes), default=0)
+    axes: list[Any] = list(range(-ndim, ndim))
+    if operation.signature.parameters["axis"].annotation not in (int, "int"):
+        axes += [None, (), *([(0, -1), (-1, 0)] if ndim > 1 else [])]
+    for axis in axes:
+        yield replace(sample, statics={**sample.statics, "axis": axis})
+
+
+@variant("switches")
+def switches(operation: Operation, sample: Sample) -> Iterator[Sample]:
+    """Turn every keyword that is True or False by default."""
+    for name, p in operation.signature.parameters.items():
+        now = sample.statics.get(name, p.default)
+        if isinstance(p.default, bool):
+            yield replace(sample, statics={**sample.statics, name: not now})
+
+
+@variant("large arrays")
+def large(operation: Operation, sample: Sample) -> Iterator[Sample]:
+    """Make every axis longer, to a thousand elements, no two alike by chance."""
+    lengths = sorted({n for shape in sample.shapes for n in shape if n > 1})
+    longest = max((len(shape) for shape in sample.shapes), default=0)
+    length = {1: 1200, 2: 36}.get(longest, 11)
+    if lengths:
+        yield resized(sample, {n: length + k for k, n in enumerate(lengths)})
+
+
+def resized(sample: Sample, lengths: dict[int, int]) -> Sample:
+    """Return a sample with other lengths of axes."""
+    shapes = (tuple(lengths.get(n, n) for n in shape) for shape in sample.shapes)
+    return replace(sample, shapes=tuple(shapes))
+
+
+def variants(operation: Operation, name: str) -> Iterator[Call]:
+    """Yield the calls that an operation takes among the variants of its samples.
+
+    None where a key says where the array belongs in another: that goes with its shape.
+    """
+    if {"key", "shape"} <= set(operation.statics):
+        return
+    seen = {repr(sample) for sample in operation.samples}
+    for k, sample in enumerate(operation.samples):
+        for varied in VARIANTS[name](operation, sample):
+            if repr(varied) not in seen:
+                seen.add(repr(varied))
+                call = call_of(operation, varied, seed=k)
+                if is_taken(call):
+                    yield call
+
+
+def is_taken(call: Call) -> bool:
+    """Say whether an operation takes a call, and gives finite floats for it."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            results = outputs(call)(*call.arrays())
+        except Exception:  # whatever the library says
+            return False
+    return all(map(is_inexact, results)) and bool(np.isfinite(row(results)).all())
+
+
+def outputs(function: Function) -> Function:
+    """Return a function whose results come as a tuple, whatever their container."""
+
+    def call(*arrays: Array) -> tuple[Array, ...]:
+        return tuple(pytree.flatten(function(*arrays))[0])
+
+    return call
