@@ -8,6 +8,9 @@ hypothesis. docs/testing.md shows them at work.
 Nothing here is imported by the core; NumPy does the judging, whatever library computed.
 """
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from autograd_core.testing.calls import calls
 from autograd_core.testing.certificate import Certificate, CertificationError
 from autograd_core.testing.gradients import check_grads
@@ -24,3 +27,10 @@ __all__ = [
     "certify_operation",
     "check_grads",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """Import the strategies, and with them hypothesis, when somebody asks for them."""
+    if name == "strategies":
+        return _import_module("autograd_core.testing.strategies")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -319,7 +319,7 @@ mean(tanh(tanh(x @ y + z) @ matrix_transpose(y)) ** 2, axis=1)
 log(sum(exp(x - max(x, axis=1, keepdims=True)), axis=1)) + max(x, axis=1)
 concat([flip(x)[:, 1:], sort(y, axis=1)[:2, ::2] * z[0, 0]], axis=1)
 cumulative_sum(where(x > 0.0, x * x, -x), axis=1) / (1.0 + std(x)) + prod(x[0, ...])
-logaddexp(x, sum(z)) @ (y @ y) + take(y, argmax(x, axis=1), axis=0)
+logaddexp(x, sum(z * z)) @ (y @ y) + take(y, argmax(x, axis=1), axis=0)
 sum(sin(x)[:, :, None] * cos(y), axis=(0, 1)) + hypot(z, 2.0) * vecdot(z, z)
 flip(x)[x > -0.5] + mean(y)
 """

@@ -171,16 +171,23 @@ class Point:
         """The relative size of a rounding error here."""
         return ROUNDING * precision(self.problem.leaves)
 
-    def slopes(self, problem: Problem, tangents: Arrays) -> Slopes:
-        """Return what the derivative along tangents should be."""
-        return self.reference(problem, tangents, self.look)
+    def only(self, k: int, direction: Array) -> Arrays:
+        """Return a direction of one leaf as tangents of all."""
+        tangents = [zeros_like(x) for x in self.problem.leaves]
+        tangents[k] = direction
+        return tuple(tangents)
 
-    def beside(self, problem: Problem, tangents: Arrays, at: Slopes) -> Slopes:
+    def slopes(self, tangents: Arrays) -> Slopes:
+        """Return what the derivative along tangents should be."""
+        return self.reference(self.problem, tangents, self.look)
+
+    def beside(self, tangents: Arrays, at: Slopes) -> Slopes:
         """Widen what is known of a kink by the slopes at random points around it.
 
         There each branch is smooth; a derivative at the kink is a mean of theirs. At a
         jump of the values it is what they have in common.
         """
+        problem = self.problem
         low, high = np.full(at.low.shape, np.inf), np.full(at.low.shape, -np.inf)
         for _ in range(NEIGHBOURS):
             moved = [
@@ -322,26 +329,26 @@ def size(x: Array) -> int:
 @holds("forward mode is the derivative", "forward", nests=True)
 def forward_is_the_derivative(point: Point) -> Found:
     """Each element of the JVP is the slope of the function in that direction."""
-    problem = point.problem
     for k, direction in enumerate(point.directions()):
         if size(direction):
-            yield _against_slopes(point, problem.alone(k), direction)
+            yield _against_slopes(point, k, direction)
 
 
-def _against_slopes(point: Point, problem: Problem, direction: Array) -> Comparison:
+def _against_slopes(point: Point, k: int, direction: Array) -> Comparison:
     """Compare the JVP of one leaf with the slope along a direction."""
-    got = row(problem.push((direction,)))
-    slopes = point.slopes(problem, (direction,))
+    problem, tangents = point.problem, point.only(k, direction)
+    got = row(problem.alone(k).push((direction,)))
+    slopes = point.slopes(tangents)
     missed = (got < slopes.low) | (got > slopes.high)
     if (missed & (slopes.kinked | slopes.unknown)).any():
-        slopes = point.beside(problem, (direction,), slopes)
+        slopes = point.beside(tangents, slopes)
     values = problem.values()
-    compared = _in(f"jvp along {problem.names[0]}", got, slopes, point.rounding)
+    compared = _in(f"jvp along {problem.names[k]}", got, slopes, point.rounding)
     compared.place = lambda i: unravel(i, values, problem.outputs)
 
     def closer() -> Iterator[Comparison]:
-        for name, unit in _units(problem, direction):
-            found = _against_slopes(point, problem, unit)
+        for name, unit in _units(problem.names[k], direction):
+            found = _against_slopes(point, k, unit)
             found.what = f"derivative with respect to {name}"
             yield found
 
@@ -369,9 +376,8 @@ def _in(what: str, got: NDArray, slopes: Slopes, rounding: float) -> Comparison:
     )
 
 
-def _units(problem: Problem, direction: Array) -> Iterator[tuple[str, Array]]:
+def _units(leaf: str, direction: Array) -> Iterator[tuple[str, Array]]:
     """Yield the elements of a direction one by one, each with its name."""
-    x = problem.leaves[0]
     whole = to_numpy(direction)
     for k, index in enumerate(np.ndindex(whole.shape)):
         if k >= ELEMENTS:
@@ -379,7 +385,7 @@ def _units(problem: Problem, direction: Array) -> Iterator[tuple[str, Array]]:
         unit = np.zeros_like(whole)
         unit[index] = whole[index]
         place = f"[{', '.join(map(str, index))}]" if index else ""
-        yield problem.names[0] + place, like(unit, x)
+        yield leaf + place, like(unit, direction)
 
 
 @holds("forward mode is linear", "forward")
@@ -454,7 +460,7 @@ def _pushed(point: Point, k: int, direction: Array) -> Slopes:
     """Return the tangents along one leaf, by forward mode or by differences."""
     only = point.problem.alone(k)
     if only.jvp is None:
-        return point.slopes(only, (direction,))
+        return point.slopes(point.only(k, direction))
     exact = row(only.push((direction,)))
     return Slopes(exact, exact, np.zeros(exact.shape), ~np.isfinite(exact))
 
@@ -503,10 +509,9 @@ def _closer(
     """Return what compares a gradient element by element."""
 
     def closer() -> Iterator[Comparison]:
-        only = point.problem.alone(k)
         parts: list[Comparison] = []
         got = row([bar])
-        for name, unit in _units(only, direction):
+        for name, unit in _units(point.problem.names[k], direction):
             v = row([unit])
             found = _paired(point, u, got, v, _pushed(point, k, unit))
             length = v[np.argmax(np.abs(v))]

@@ -571,7 +571,7 @@ class IgnoresKeepdims(Liar):
         return super().sum(x, axis=axis, dtype=dtype)
 
 
-@lie("programs", "logaddexp(x, sum(z)) @ (y @ y) + take")
+@lie("programs", "logaddexp(x, sum(z * z)) @ (y @ y) + take")
 class TransposesSquares(Liar):
     def matmul(self, x1, x2, /):
         square = x1.ndim == 2 and x1.shape[0] == x1.shape[1]
@@ -634,7 +634,7 @@ class NeverTheSame(Liar):
     counter = itertools.count()
 
     def sin(self, x, /):
-        return np.sin(x) * (1 + 1e-15 * (next(self.counter) % 2))
+        return np.sin(x) * (1 + 1e-15 * (next(self.counter) % 5))
 
 
 @lie("repeatable", "cos(float64[3,4]): a value changed when another was computed")
