@@ -235,7 +235,9 @@ def composite(function: Callable[P, R]) -> Callable[P, R]:
     def call(*arguments: P.args, **keywords: P.kwargs) -> R:
         if any(map(holds_tracked, (*arguments, *keywords.values()))):
             return function(*arguments, **keywords)
-        result: R = pass_on(operation, arguments, keywords)
+        # a library may have another default than the standard's None
+        given = {name: x for name, x in keywords.items() if x is not None}
+        result: R = pass_on(operation, arguments, given)
         return result
 
     place = function.__code__

@@ -54,9 +54,7 @@ class Kink:
     statics: dict[str, Any]
 
 
-def kink(
-    *values: Any, gradient: Sequence[Any], reason: str, **statics: Any
-) -> Kink:
+def kink(*values: Any, gradient: Sequence[Any], reason: str, **statics: Any) -> Kink:
     """Declare what the derivative is at a point where there is none.
 
     Parameters

@@ -21,9 +21,14 @@ def to_numpy(x: Array) -> NDArray:
     if hasattr(x, "resolve_conj"):  # PyTorch delays conjugation and negation
         x = x.detach().resolve_conj().resolve_neg().cpu()
     try:
-        return np.array(np.from_dlpack(x))
+        held = np.array(np.from_dlpack(x))
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
-        return np.array(x.get() if hasattr(x, "get") else x)
+        held = np.array(x.get() if hasattr(x, "get") else x)
+    if held.dtype != object:
+        return held
+    # a library that exports no memory: its elements one by one
+    elements = [float(x[index]) for index in np.ndindex(*x.shape)]
+    return np.asarray(elements, dtype=np.float64).reshape(tuple(x.shape))
 
 
 def like(value: NDArray, x: Array) -> Array:

@@ -21,7 +21,7 @@ import numpy as np
 
 from autograd_core.testing.arrays import NDArray
 
-FIRST, LAST = 4, 30  # exponents of the steps, from 1/16 to 1e-9
+FIRST, LAST = 4, 46  # exponents of the steps, from 1/16 to 1e-14
 PROBES = (18, 19, 20)  # exponents of short steps that longer ones must not contradict
 NOISE = 1e-6  # relative to a function's values; more than that is not noise
 COLUMNS = 6  # of a tableau: what is older does not count any more
@@ -141,7 +141,8 @@ def _two_sided(
             best = np.where(better, central[j], best)
             error = np.where(better, found, error)
         relative = LATE if k > FIRST + 8 else SOON
-        if (SAFETY * error <= relative * np.maximum(np.abs(best), size)).all():
+        settled = SAFETY * error <= relative * np.maximum(np.abs(best), size)
+        if (settled | (rounding >= error)).all():  # shorter steps are no better
             break
     return best, error, size
 

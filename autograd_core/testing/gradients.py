@@ -46,7 +46,7 @@ from autograd_core.testing.properties import (
     Violation,
     near,
 )
-from autograd_core.testing.reference import Look, Reference, reference
+from autograd_core.testing.reference import Reference, reference
 from autograd_core.testing.report import (
     Failure,
     GradientError,
@@ -550,7 +550,7 @@ def _wrong(listed: Row, point: Point, k: int, found: Comparison) -> NDArray:
     wrong = found.off
     if found.exact or not wrong.any():
         return wrong
-    careful = _again(listed, replace(point, look=Look(cautious=True)), k, found)
+    careful = _again(listed, replace(point, cautious=True), k, found)
     found = careful or found
     ratios, tolerances = [], [found.tolerance]
     rng = np.random.default_rng(point.seed)
@@ -589,15 +589,15 @@ def _again(listed: Row, point: Point, k: int, found: Comparison) -> Comparison |
 def _moved(
     point: Point, rng: np.random.Generator, distance: float, stretch: float
 ) -> Point:
-    """Return a point at a relative distance, with other steps for differences."""
+    """Return a point at a relative distance, with directions of another length."""
     leaves = []
     for x, scale in zip(point.problem.leaves, point.problem.scales, strict=True):
         value = to_numpy(x)
         sizes = np.where(value == 0, scale, value)
         moved = value + distance * sizes * rng.integers(-4, 5, value.shape)
         leaves.append(like(moved, x))
-    look = Look(stretch, cautious=True)
-    return replace(point, problem=point.problem.at(leaves), look=look)
+    problem = point.problem.at(leaves)
+    return replace(point, problem=problem, stretch=stretch, cautious=True)
 
 
 def _closer(failure: Failure) -> Failure:

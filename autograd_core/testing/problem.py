@@ -127,10 +127,18 @@ class Problem:
     def along(self, tangents: Arrays) -> Callable[[float], NDArray]:
         """Return the function on the line through the point, of one number."""
 
+        def at(h: float) -> NDArray:
+            pairs = zip(self.leaves, tangents, strict=True)
+            return row(self.function(*(x + v * h for x, v in pairs)))
+
         def moved(h: float) -> NDArray:
             with np.errstate(all="ignore"):
-                pairs = zip(self.leaves, tangents, strict=True)
-                return row(self.function(*(x + v * h for x, v in pairs)))
+                if h == 0:
+                    return at(h)
+                try:
+                    return at(h)
+                except Exception:  # there is no function there
+                    return np.full(at(0.0).shape, np.nan)
 
         return moved
 

@@ -22,7 +22,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,8 +59,8 @@ REACH = 8.0
 FEWEST, SPARE = 6, 3
 """Numbers to draw distinct elements from: at least, and more than needed."""
 
-HALVINGS = 14
-"""How often their spacing is halved until there are enough."""
+SEARCHED = 64
+"""Times as many as are needed, from which they are chosen."""
 
 PLAIN = 9
 """Numbers to draw ties and zeros from: so few that there are some."""
@@ -408,12 +408,13 @@ def _sizes(wanted: Interval, count: int) -> list[list[float]]:
     Those of one size, such as 0.75 and -0.75, are one entry. They are primes times one
     power of two, so that no quotient of two is whole: it is there that remainders jump.
     """
-    width = wanted.width
+    width, enough = wanted.width, max(FEWEST, count + SPARE)
     step = _power_of_two_below(min(width / 32, max(width / 64, 0.25)))
-    for _ in range(HALVINGS):
+    primes: list[int] = []
+    while len(primes) < SEARCHED * enough:
         primes = _primes(int(width / step))
         found = list(wanted.multiples(step, primes))
-        if len(found) >= max(FEWEST, count + SPARE):
+        if len(found) >= enough:
             return sorted(found, key=lambda both: _complexity(both[0]))
         step /= 2
     raise _none_to_draw(f"{count} distinct numbers", wanted)
@@ -599,6 +600,7 @@ def _of_other_lengths(
     return found
 
 
+@cache
 def _sides(max_side: int) -> st.SearchStrategy[int]:
     """Return a strategy for lengths of axes, seldom 0: there is little to see there."""
     return st.sampled_from([*range(1, max_side + 1)] * 3 + [0])
@@ -611,7 +613,11 @@ def _losses(operation: Operation, ndim: int) -> st.SearchStrategy[int]:
     the operation is declared for is its own affair (NumPy's tril of a vector).
     """
     least = min(len(shape) for sample in operation.samples for shape in sample.shapes)
-    most = max(0, ndim - least)
+    return _seldom_any(max(0, ndim - least))
+
+
+@cache
+def _seldom_any(most: int) -> st.SearchStrategy[int]:
     return st.sampled_from([0] * (most + 1) + [*range(1, most + 1)])
 
 

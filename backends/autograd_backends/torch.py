@@ -34,6 +34,10 @@ class PyTorch(Backend):
         forward, backwards = forward_slices(keys, tuple(x.shape))
         return self.torch.flip(x[forward], backwards)
 
+    def roll(self, x: Any, /, shift: Any, *, axis: Any = None) -> Any:
+        """Return ``x`` itself for no axes, for which PyTorch rolls the whole array."""
+        return x if axis == () else self.namespace.roll(x, shift, axis=axis)
+
     def pad_index(self, x: Any, /, *, key: Any, shape: tuple[int, ...]) -> Any:
         keys = key if isinstance(key, tuple) else (key,)
         forward, backwards = forward_slices(keys, shape)

@@ -9,9 +9,11 @@ import operator
 
 import numpy as np
 import pytest
-from support.checking import check, from_numpy, points, to_numpy
+from support.arrays import check, from_numpy
 
 import autograd_core as ag
+from autograd_core.testing.arrays import to_numpy
+from autograd_core.testing.calls import points
 
 xp = ag.ops
 

