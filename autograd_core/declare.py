@@ -224,30 +224,47 @@ def constant(declaration: Callable[P, R]) -> Callable[P, R]:
     return _register(operation, public_function(operation))
 
 
-def composite(function: Callable[P, R]) -> Callable[P, R]:
+def composite(
+    *arguments: str,
+    samples: Sequence[Sample],
+    variadic: bool = False,
+    domain: dict[str, Domain] | Domain = REAL,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function composed of operations, which differentiate it.
 
     Where nothing is tracked the library's own function of that name is called; else
     the body, so that the derivative is that of its parts.
+
+    Parameters
+    ----------
+    *arguments
+        The parameters that samples give arrays for, the last of which may be left out.
+    samples, variadic, domain
+        As in `linear`.
     """
-    operation = Operation(function)
 
-    def call(*arguments: P.args, **keywords: P.kwargs) -> R:
-        if any(map(holds_tracked, (*arguments, *keywords.values()))):
-            return function(*arguments, **keywords)
-        # a library may have another default than the standard's None
-        given = {name: x for name, x in keywords.items() if x is not None}
-        result: R = pass_on(operation, arguments, given)
-        return result
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        operation = Operation(function, arguments, variadic=variadic, domain=domain)
+        operation.samples = _required(operation, samples)
 
-    place = function.__code__
-    call.__code__ = call.__code__.replace(
-        co_name=operation.name,
-        co_qualname=operation.name,
-        co_filename=place.co_filename,
-        co_firstlineno=place.co_firstlineno - 1,
-    )
-    return _register(operation, call)
+        def call(*arguments: P.args, **keywords: P.kwargs) -> R:
+            if any(map(holds_tracked, (*arguments, *keywords.values()))):
+                return function(*arguments, **keywords)
+            # a library may have another default than the standard's None
+            given = {name: x for name, x in keywords.items() if x is not None}
+            result: R = pass_on(operation, arguments, given)
+            return result
+
+        place = function.__code__
+        call.__code__ = call.__code__.replace(
+            co_name=operation.name,
+            co_qualname=operation.name,
+            co_filename=place.co_filename,
+            co_firstlineno=place.co_firstlineno - 1,
+        )
+        return _register(operation, call)
+
+    return decorate
 
 
 def _complete(
@@ -258,15 +275,19 @@ def _complete(
     implementation: Function | None,
 ) -> Function:
     """Give an operation its rules and samples, write its functions, and register it."""
-    if not samples:
-        raise TypeError(f"{operation.name}: declare samples, calls that show it off")
-    operation.samples = tuple(samples)
+    operation.samples = _required(operation, samples)
     operation.jvp, operation.vjp = tuple(jvp), tuple(vjp)
     operation.kept = frozenset(name for rule in vjp if rule for name in rule.names)
     if implementation is not None:
         backend.implement(operation.name, implementation)
     operation.emit = emit_function(operation)
     return _register(operation, public_function(operation))
+
+
+def _required(operation: Operation, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    if not samples:
+        raise TypeError(f"{operation.name}: declare samples, calls that show it off")
+    return tuple(samples)
 
 
 def _register(operation: Operation, function: Function) -> Function:

@@ -37,9 +37,7 @@ class Call:
     def __signature__(self) -> inspect.Signature:
         """What the arrays are called."""
         kind = inspect.Parameter.POSITIONAL_ONLY
-        names = self.operation.arguments
-        if self.operation.variadic:
-            names = tuple(f"{names[0]}_{k}" for k in range(len(self.sample.shapes)))
+        names = self.names
         return inspect.Signature([inspect.Parameter(name, kind) for name in names])
 
     def __call__(self, *arrays: Array) -> Any:
@@ -59,11 +57,13 @@ class Call:
             if operation.variadic:
                 given[operation.arguments[0]] = list(arrays)
             else:
-                given |= dict(zip(operation.arguments, arrays, strict=True))
+                given |= dict(zip(operation.arguments, arrays, strict=False))
             positional, by_name = [], {}
             for p in operation.signature.parameters.values():
                 if p.name in given:
-                    if p.kind is p.POSITIONAL_ONLY:
+                    if p.kind is p.VAR_POSITIONAL:
+                        positional += given[p.name]
+                    elif p.kind is p.POSITIONAL_ONLY:
                         positional.append(given[p.name])
                     else:
                         by_name[p.name] = given[p.name]
@@ -86,13 +86,20 @@ class Call:
         return tuple(map(backend.get_backend().asarray, self.values))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What each array is called."""
+        names, count = self.operation.arguments, len(self.sample.shapes)
+        if self.operation.variadic:
+            return tuple(f"{names[0]}_{k}" for k in range(count))
+        return names[:count]
+
+    @property
     def domains(self) -> list[Domain]:
         """The domain of each array."""
-        operation = self.operation
-        repeats = len(self.sample.shapes) if operation.variadic else 1
-        return [
-            operation.domain.get(name, REAL) for name in operation.arguments * repeats
-        ]
+        domain, names = self.operation.domain, self.operation.arguments
+        if self.operation.variadic:
+            names = names * len(self.sample.shapes)
+        return [domain.get(name, REAL) for name in names[: len(self.sample.shapes)]]
 
 
 def calls(operation: Operation) -> Iterator[Call]:

@@ -115,16 +115,28 @@ def broadcastable_shapes(
     min_dims, max_dims, min_side, max_side
         As of `shapes`, for each of them.
     """
-    found = draw(
-        _standard().mutually_broadcastable_shapes(
-            n,
-            min_dims=min_dims,
-            max_dims=max_dims,
-            min_side=min_side,
-            max_side=max_side,
-        )
-    )
-    return tuple(found.input_shapes)
+    common = draw(shapes(min_dims, max_dims, min_side, max_side))
+    short = min_side <= 1 <= max_side
+    return tuple(draw(_part(common, min_dims, short)) for _ in range(n))
+
+
+@st.composite
+def _part(draw: st.DrawFn, shape: Shape, least: int, short: bool = True) -> Shape:
+    """Draw a shape that can be broadcast to another.
+
+    It keeps a least number of axes; others may go, and those kept may be cut to 1.
+    """
+    dropped = draw(_seldom_any(max(0, len(shape) - least)))
+    kept = shape[dropped:]
+    if not short:
+        return kept
+    return tuple(draw(st.sampled_from((k, k, 1))) for k in kept)
+
+
+@cache
+def _seldom_any(most: int) -> st.SearchStrategy[int]:
+    """Return a strategy for how many axes to drop: most often none."""
+    return st.sampled_from([0] * (most + 1) + [*range(1, most + 1)])
 
 
 @st.composite
@@ -563,7 +575,7 @@ def _calls(draw: st.DrawFn, operation: Operation, kinks: bool, max_side: int) ->
                 if _is_taken(operation, proposed):
                     sample = proposed
     call = _with_values(draw, Call(operation, sample, ()), kinks)
-    assume(is_taken(call))
+    assume(sample in operation.samples or is_taken(call))
     return call
 
 
@@ -606,26 +618,21 @@ def _sides(max_side: int) -> st.SearchStrategy[int]:
     return st.sampled_from([*range(1, max_side + 1)] * 3 + [0])
 
 
-def _losses(operation: Operation, ndim: int) -> st.SearchStrategy[int]:
-    """Return a strategy for how many leading axes to drop: most often none.
+def _least_axes(operation: Operation) -> int:
+    """Return the least number of axes that an array in a declared sample has.
 
-    As many are left as some declared sample has: what a library does with fewer than
-    the operation is declared for is its own affair (NumPy's tril of a vector).
+    What a library does with fewer is its own affair (NumPy's tril of a vector).
     """
-    least = min(len(shape) for sample in operation.samples for shape in sample.shapes)
-    return _seldom_any(max(0, ndim - least))
-
-
-@cache
-def _seldom_any(most: int) -> st.SearchStrategy[int]:
-    return st.sampled_from([0] * (most + 1) + [*range(1, most + 1)])
+    shapes = [shape for sample in operation.samples for shape in sample.shapes]
+    return min(map(len, shapes), default=0)
 
 
 def _of_fewer_axes(
     draw: st.DrawFn, operation: Operation, sample: Sample, max_side: int
 ) -> Iterator[Sample]:
     """Propose the sample without some leading axes."""
-    dropped = draw(_losses(operation, min(map(len, sample.shapes))))
+    shortest = min(map(len, sample.shapes), default=0)
+    dropped = draw(_seldom_any(max(0, shortest - _least_axes(operation))))
     if dropped:
         yield replace(sample, shapes=tuple(shape[dropped:] for shape in sample.shapes))
 
@@ -636,19 +643,15 @@ def _of_other_shapes(
     """Propose shapes that broadcast: any, or parts of those that are known to."""
     fixed = any(isinstance(value, list) for value in sample.statics.values())
     if operation.elementwise and not fixed:
-        n, ndim, side = len(sample.shapes), draw(st.integers(0, 2)), draw(_sides(1))
-        drawn = broadcastable_shapes(n, ndim, min_side=side, max_side=max_side)
+        side = draw(_sides(1))
+        drawn = broadcastable_shapes(
+            len(sample.shapes), min_side=side, max_side=max_side
+        )
         yield replace(sample, shapes=draw(drawn))
     elif operation.broadcasts:
-        parts = [draw(_part(operation, shape)) for shape in sample.shapes]
-        yield replace(sample, shapes=tuple(parts))
-
-
-@st.composite
-def _part(draw: st.DrawFn, operation: Operation, shape: Shape) -> Shape:
-    """Draw a shape that can be broadcast to another."""
-    cut = [draw(st.sampled_from((n, n, 1))) for n in shape]
-    return tuple(cut[draw(_losses(operation, len(cut))) :])
+        least = _least_axes(operation)
+        parts = tuple(draw(_part(shape, least)) for shape in sample.shapes)
+        yield replace(sample, shapes=parts)
 
 
 def _of_other_statics(

@@ -67,7 +67,11 @@ def like_tracked(operation: str, *values: Any) -> tuple[Any, dict[str, Any]]:
     return xp, {"dtype": raw.dtype, "device": xp.device_of(raw)}
 
 
-@composite
+OF_NUMBERS = (sample(),)
+"""The standard gives these functions numbers: there is no call with arrays to check."""
+
+
+@composite("start", samples=OF_NUMBERS)
 def arange(
     start: Any,
     /,
@@ -122,7 +126,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     return get_backend().from_dlpack(x, device=device, copy=copy)
 
 
-@composite
+@composite("fill_value", samples=OF_NUMBERS)
 def full(
     shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None
 ) -> Array:
@@ -131,7 +135,7 @@ def full(
     return asarray(x, dtype=dtype, device=device)
 
 
-@composite
+@composite("fill_value", samples=OF_NUMBERS)
 def full_like(
     x: Array, /, fill_value: Any, *, dtype: Any = None, device: Any = None
 ) -> Array:
@@ -140,7 +144,7 @@ def full_like(
     return astype(ones * fill_value, ones.dtype)
 
 
-@composite
+@composite("start", "stop", samples=OF_NUMBERS)
 def linspace(
     start: Any,
     stop: Any,
@@ -159,7 +163,15 @@ def linspace(
     return asarray(x, dtype=dtype, device=device)
 
 
-@composite
+@composite(
+    "arrays",
+    variadic=True,
+    samples=(
+        sample((3,), (2,), (4,)),
+        sample((3,), (2,), indexing="ij"),
+        sample((3,)),
+    ),
+)
 def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
     """Coordinate matrices from coordinate vectors."""
     n = len(arrays)

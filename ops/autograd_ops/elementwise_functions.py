@@ -218,7 +218,17 @@ def minimum(x1: Array, x2: Array, /) -> Array:
     """Smaller of two; at a tie each argument gets half of the cotangent."""
 
 
-@composite
+@composite(
+    *("x", "min", "max"),
+    samples=(
+        sample((3, 4), min=-0.5, max=1.0),
+        sample((5,), min=0.1),
+        sample((), max=0.1),
+        sample((3,)),
+        sample((3, 4), (4,), (3, 1)),
+        sample((0, 2), (2,)),
+    ),
+)
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
     """Limit to ``[min, max]``, as ``minimum(maximum(x, min), max)``."""
     if min is not None:

@@ -22,7 +22,7 @@ def transposed(xp: Any, x: Array) -> Array:
     return xp.permute_dims(x, (*range(ndim - 2), ndim - 1, ndim - 2))
 
 
-@composite
+@composite("x", samples=(sample((2, 3)), sample((2, 3, 4)), sample((1, 2, 0))))
 def matrix_transpose(x: Array, /) -> Array:
     """Transpose each matrix of a stack."""
     return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

@@ -50,7 +50,7 @@ def broadcast_to(x: Array, /, shape: Shape) -> Array:
     """Repeat along new axes and axes of length 1, without a copy where possible."""
 
 
-@composite
+@composite("arrays", variadic=True, samples=(sample((3, 1), (4,), ()), sample((2,))))
 def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
     """Broadcast arrays against one another."""
     shape = common_shape(*(x.shape for x in arrays))
@@ -80,7 +80,14 @@ def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
     """Put the axes in another order."""
 
 
-@composite
+@composite(
+    "x",
+    samples=(
+        sample((2, 3, 4), source=0, destination=-1),
+        sample((2, 3, 4), source=(0, 2), destination=(1, 0)),
+        sample((2,), source=-1, destination=0),
+    ),
+)
 def moveaxis(x: Array, source: Any, destination: Any, /) -> Array:
     """Move axes to new places, the others keeping their order."""
     sources = normalized(source, x.ndim)
@@ -146,13 +153,22 @@ def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
     """Join arrays along an axis; along None, after flattening them."""
 
 
-@composite
+@composite(
+    "arrays",
+    variadic=True,
+    samples=(
+        sample((2, 3), (2, 3), (2, 3)),
+        sample((2, 3), (2, 3), axis=-1),
+        sample((2,), (2,), (2,), axis=1),
+        sample(()),
+    ),
+)
 def stack(arrays: Any, /, *, axis: int = 0) -> Array:
     """Join arrays along a new axis."""
     return concat([expand_dims(x, axis) for x in arrays], axis=axis)
 
 
-@composite
+@composite("x", samples=(sample((3, 2)), sample((2, 3), axis=-1)))
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     """Split into the slices along an axis, which goes."""
     (k,) = normalized(axis, x.ndim)
@@ -175,7 +191,17 @@ def repeat(x: Array, repeats: Any, /, *, axis: int | None = None) -> Array:
     """Repeat each element."""
 
 
-@composite
+@composite(
+    "x",
+    samples=(
+        sample((2, 3), repetitions=(2, 1)),
+        sample((2, 3), repetitions=(3,)),
+        sample((3,), repetitions=(2, 1, 2)),
+        sample((), repetitions=(2,)),
+        sample((2,), repetitions=()),
+        sample((1, 2), repetitions=(0, 2)),
+    ),
+)
 def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
     """Lay copies side by side along each axis."""
     repetitions = numbers(repetitions)

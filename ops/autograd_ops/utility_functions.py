@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.declare import composite, constant
+from autograd_core.declare import composite, constant, sample
 from autograd_core.graph import Array
 from autograd_ops.axes import along, normalized
 from autograd_ops.indexing_functions import basic_index
@@ -21,7 +21,16 @@ def any(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Whether any element holds."""
 
 
-@composite
+@composite(
+    *("x", "prepend", "append"),
+    samples=(
+        sample((3, 4)),
+        sample((4, 3), axis=0, n=2),
+        sample((3,), n=0),
+        sample((2,), n=3),
+        sample((2, 3), (2, 1), (2, 2)),
+    ),
+)
 def diff(
     x: Array, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
 ) -> Array:

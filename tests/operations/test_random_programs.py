@@ -96,9 +96,7 @@ def test_against_jax(program):
     every = tuple(range(len(program.inputs)))
     scalar = scalar_of(program, jax.numpy)
     value, grads = jax.value_and_grad(scalar, argnums=every)(*program.inputs)
-    assert_same(
-        value_and_gradient(program, "numpy"), (np.asarray(value), row(grads))
-    )
+    assert_same(value_and_gradient(program, "numpy"), (np.asarray(value), row(grads)))
 
 
 @given(programs())

@@ -13,7 +13,7 @@ import array_api_compat.numpy
 import numpy as np
 import pytest
 from core_support import run_python
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -31,8 +31,11 @@ DOMAINS = [
     *(REAL, POSITIVE, (-1.0, 1.0), (1.0, INF), (-INF, -3.0), (-1.5, 1.5)),
     *((5.0, 6.0), (0.1, 0.3), (-1.0, 100.0), (1e6, INF), (0.0, 1e-12)),
 ]
-DIFFERENTIATED = [operation for operation in registry.values() if any(operation.jvp)]
-ENOUGH = settings(max_examples=300, database=None)
+DECLARED = [operation for operation in registry.values() if operation.samples]
+DIFFERENTIATED = [operation for operation in DECLARED if any(operation.jvp)]
+ENOUGH = settings(
+    max_examples=300, database=None, phases=[Phase.generate, Phase.shrink]
+)
 
 
 def simplest(strategy, condition=lambda _: True):
@@ -273,8 +276,8 @@ def test_dtypes_are_those_of_the_backend(backend):
 
     real = [backend.float64, backend.float32]
     assert all_of(strategies.dtypes()) == real
-    every = [*real, backend.complex128, backend.complex64]
-    assert all_of(strategies.dtypes(with_complex=True)) == every
+    both = {backend.complex128, backend.complex64}
+    assert set(all_of(strategies.dtypes(with_complex=True))) == both.union(real)
 
 
 def test_a_device_has_dtypes_of_its_own():
@@ -350,7 +353,7 @@ def test_the_simplest_pytree_is_a_leaf():
 @pytest.mark.parametrize("operation", DIFFERENTIATED, ids=repr)
 def test_calls_of_every_operation_have_right_derivatives(backend, operation):
     """JAX compiles each operation for each shape: hence fewer there."""
-    few = settings.default.max_examples // (5 if backend.name != "jax" else 12)
+    few = settings.default.max_examples // (6 if backend.name != "jax" else 12)
 
     @settings(max_examples=few)
     @given(strategies.calls(operation))
@@ -362,7 +365,7 @@ def test_calls_of_every_operation_have_right_derivatives(backend, operation):
 
 @given(st.data())
 def test_values_of_calls(data):
-    operation = data.draw(st.sampled_from(DIFFERENTIATED))
+    operation = data.draw(st.sampled_from(DECLARED))
     call = data.draw(strategies.calls(operation))
     for value, shape, (low, high) in zip(
         call.values, call.sample.shapes, call.domains, strict=True
@@ -370,7 +373,7 @@ def test_values_of_calls(data):
         assert value.dtype == np.float64
         assert value.shape == shape
         assert np.all((low < value) & (value < high))
-    sizes = np.abs(np.concatenate([value.ravel() for value in call.values]))
+    sizes = np.abs(np.concatenate([[], *map(np.ravel, call.values)]))
     assert len(np.unique(sizes)) == sizes.size
     assert np.all(sizes > 0)
 
@@ -401,9 +404,9 @@ def shapes_are(*wanted):
         ("var", lambda call: call.sample.shapes == ((1,),)),
         ("sort", statics(axis=-2, descending=True, stable=False)),
         ("cumulative_sum", statics(axis=-1, include_initial=True)),
-        ("matmul", shapes_are((1, 1), (1, 4))),
-        ("matmul", shapes_are((2, 0), (0, 1))),
-        ("matmul", lambda call: call.sample.shapes[0][:1] == (1,) < (2,)),
+        ("matmul", lambda call: call.sample.shapes[0] == (1, 1)),
+        ("matmul", lambda call: call.sample.shapes[0][1:] == (0,)),
+        ("vecdot", lambda call: len(call.sample.shapes[1]) == 2),
         ("add", lambda call: shapes_stretch_each_other(*call.sample.shapes)),
         ("add", lambda call: call.sample.shapes[0] == () and call.values[1].size > 1),
         ("take", lambda call: call.sample.shapes[0][:1] not in [(4,), (3,), (2,)]),
@@ -430,14 +433,15 @@ def test_calls_at_kinks():
     assert [value.tolist() for value in tie.values] == [0.0, 0.0]
 
 
-def test_an_operation_is_given_in_any_form(backend):
-    for given_as in ("tanh", xp.tanh, registry["tanh"]):
-        call = simplest(strategies.calls(given_as))
+@given(st.data())
+@settings(max_examples=5)
+def test_an_operation_is_given_in_any_form(data):
+    for operation in ("tanh", xp.tanh, registry["tanh"]):
+        call = data.draw(strategies.calls(operation))
         assert call.operation is registry["tanh"]
-        assert call.sample.shapes == ((),)
 
 
-@pytest.mark.parametrize("wrong", ["no_such_operation", xp.clip, len, 3])
+@pytest.mark.parametrize("wrong", ["no_such_operation", xp.floor, len, 3])
 def test_what_is_no_operation_with_samples(wrong):
     with pytest.raises(TypeError, match=r"strategies.calls: takes a declared operat"):
         strategies.calls(wrong)

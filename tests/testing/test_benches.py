@@ -1,0 +1,142 @@
+"""The measurements of the checker, in small: they run, and they can tell."""
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+from autograd_core.operation import registry
+from bench import checkers, false_alarms
+
+OURS = ("ours, given rules", "ours, declared")
+FAULTS = {fault.name: fault for fault in checkers.faults()}
+
+
+@pytest.fixture(autouse=True)
+def numpy_backend():
+    with ag.use_backend("numpy"):
+        yield
+
+
+# ------------------------------------------------------------------ planted faults
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_every_planted_fault_is_caught(fault, name):
+    verdicts = {checkers.verdict(name, fault, 3, dtype, {}) for dtype in fault.dtypes}
+    assert verdicts == {"n.a." if name in fault.absent else "caught"}
+
+
+def test_declared_faults_do_not_stay_declared():
+    before = set(registry)
+    checkers.verdict("ours, declared", FAULTS["zero"], 3, "float64", {})
+    assert set(registry) == before
+
+
+@pytest.mark.parametrize(
+    ("checker", "name", "package"),
+    [
+        ("PyTorch", "sign flipped", "torch"),
+        ("PyTorch fast", "sign flipped", "torch"),
+        ("ours on PyTorch", "times 1 + 1e-6", "torch"),
+        ("JAX", "times 1 + 1e-3", "jax"),
+        ("ours on JAX", "times 1 + 1e-6", "jax"),
+        ("HIPS", "times 1 + 1e-3", "autograd"),
+        ("scipy", "times 1 + 1e-3", "scipy"),
+    ],
+)
+def test_peers_catch_what_they_can(checker, name, package):
+    pytest.importorskip(package)
+    assert checkers.verdict(checker, FAULTS[name], 3, "float64", {}) == "caught"
+
+
+def refusing(planted):
+    def refuse():
+        raise AssertionError
+
+    return [refuse]
+
+
+def hesitating(planted):
+    """Accept what is right, and do not know of anything else."""
+
+    def judge():
+        if planted.push is not FAULTS["zero"].function.push:
+            raise checkers.InconclusiveError
+
+    return [judge]
+
+
+@pytest.mark.parametrize(
+    ("checker", "verdict"),
+    [
+        (lambda planted: [lambda: None], "missed"),
+        (refusing, "alarm"),
+        (hesitating, "unsure"),
+    ],
+)
+def test_verdicts_tell_checkers_apart(monkeypatch, checker, verdict):
+    monkeypatch.setitem(checkers.CHECKERS, "toy", (checker, "autograd_core"))
+    found = checkers.verdict("toy", FAULTS["zero"], 3, "float64", {})
+    assert found == verdict
+
+
+def test_the_table_of_planted_faults(capsys):
+    checkers.main(["--sizes", "3", "--only", "sign", "--checkers", "; ".join(OURS)])
+    lines = capsys.readouterr().out.splitlines()
+    assert "| sign flipped | float64 | caught | caught |" in lines
+    assert "| **caught** | cases | 2 | 2 |" in lines
+
+
+def test_a_cell_names_the_sizes_that_differ():
+    assert checkers.summary({3: "caught", 30: "caught"}) == "caught"
+    assert checkers.summary({3: "caught", 30: "missed"}) == "missed at 30"
+
+
+# ------------------------------------------------------------------ false alarms
+
+
+def double(x):
+    return 2 * x
+
+
+def wrong_jvp(primals, tangents):
+    return 2 * primals[0], 3 * tangents[0]
+
+
+def failing(x):
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("function", "keywords", "expected"),
+    [
+        (double, {}, "passed"),
+        (double, {"jvp": wrong_jvp}, "false alarm"),
+        (failing, {}, "error"),
+    ],
+)
+def test_outcomes_of_cases(function, keywords, expected):
+    case = false_alarms.Case("case", function, (np.ones(2),), keywords)
+    assert false_alarms.outcome(case)[0] == expected
+
+
+@pytest.mark.parametrize("kind", false_alarms.KINDS)
+def test_a_case_of_each_kind_is_right(kind):
+    make, package, _ = false_alarms.KINDS[kind]
+    pytest.importorskip(package)
+    with np.errstate(all="ignore"):
+        how, said = false_alarms.outcome(make(false_alarms.Draw(0, 1)))
+    assert how == "passed", said
+
+
+def test_cases_do_not_depend_on_the_count():
+    few = list(false_alarms.measure(3, 4, 1))
+    many = list(false_alarms.measure(3, 0, 6))
+    assert few[0][:3] == many[4][:3]
+
+
+def test_the_table_of_false_alarms(capsys):
+    false_alarms.main(["--count", "20", "--only", "kinks"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("| **all** | 5 |")
