@@ -224,6 +224,8 @@ def is_taken(call: Call) -> bool:
             results = outputs(call)(*call.arrays())
         except Exception:  # whatever the library says
             return False
+    if not results:
+        return False
     return all(map(is_inexact, results)) and bool(np.isfinite(row(results)).all())
 
 

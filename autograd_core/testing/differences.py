@@ -14,6 +14,7 @@ moves by exactly what it was meant to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -112,6 +113,7 @@ def _two_sided(
     """
     at = function(0.0)
     near, doubt = _probe(function, eps)
+    noise = _noise(function) if cautious else np.asarray(0.0)
     best, error = np.full(at.shape, np.nan), np.full(at.shape, np.inf)
     central: list[NDArray] = []
     jumps: list[NDArray] = []
@@ -120,7 +122,8 @@ def _two_sided(
         h = 2.0**-k
         above, below = function(h), function(-h)
         size = np.maximum(np.abs(above), np.abs(below))
-        rounding = 2 * eps * (_with_neighbours(size) if cautious else size) / h
+        level = _with_neighbours(2 * eps * size) if cautious else 2 * eps * size
+        rounding = np.maximum(level, noise) / h
         older = central
         central = extrapolated(central, (above - below) / (2 * h), 2, 2)
         jumps = extrapolated(jumps, ((above - at) - (at - below)) / h, 1, 2)
@@ -159,6 +162,22 @@ def _probe(function: Along, eps: float) -> tuple[NDArray, NDArray]:
         quotients.append((above - below) * 2.0 ** (k - 1))
     noise = np.minimum(8 * (np.ptp(quotients, axis=0) + eps * size), NOISE * size)
     return quotients[-1], np.where(np.isfinite(noise), noise, np.inf)
+
+
+def _noise(function: Along) -> NDArray:
+    """Return how noisy the values are, from differences of high order over tiny steps.
+
+    There a smooth function is a straight line, and what is left is rounding: J. J. More
+    and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011.
+    """
+    values = np.stack([function(k * 2.0**-24) for k in range(-3, 4)])
+    levels = []
+    for order in range(1, 6):
+        values = np.diff(values, axis=0)
+        weight = math.factorial(order) ** 2 / math.factorial(2 * order)
+        levels.append(np.sqrt(weight * np.mean(values**2, axis=0)))
+    found = np.max(levels[2:], axis=0)
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def _with_neighbours(sizes: NDArray) -> NDArray:

@@ -2,19 +2,21 @@
 
 A fault is a function of one application of a right rule, `Applied`, that returns what a
 wrong rule would, or None where the wrong rule happens to be right. Its docstring is the
-sentence that tables show. `plant` puts it into a copy of an operation; the registry of
-operations stays as it is.
+sentence that tables show, in which a seed is a tangent or a cotangent. Faults are
+planted in copies of operations; the registry of operations stays as it is.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from autograd_core.backend import backend_of, get_backend
 from autograd_core.operation import Operation, Rule
 from autograd_core.reverse import stop_gradient
 from autograd_core.source import public_function
@@ -161,7 +163,7 @@ def with_rules(
     changed: dict[str, Any] = {}
     for mode in modes:
         rules = getattr(operation, mode)
-        if rules[k] is None or (operation.variadic and mode == FORWARD):
+        if operation.variadic and mode == FORWARD:
             return None  # a function linear in all its arguments has no forward rule
         changed[mode] = (*rules[:k], change(mode, rules[k]), *rules[k + 1 :])
     return mutated(operation, **changed)
@@ -175,6 +177,7 @@ def fault(
     *,
     modes: tuple[Modes, ...] = MODES,
     applies: Callable[[Operation], bool] = bool,
+    saved: int = 0,
 ) -> Callable[[Wrong], Wrong]:
     """Declare a fault of single rules.
 
@@ -186,11 +189,16 @@ def fault(
         In which modes to plant it.
     applies
         Whether an operation has a place for it.
+    saved
+        How many things a rule must save to have a place for it.
     """
 
     def declare(wrong: Wrong) -> Wrong:
         def plant(operation: Operation, k: int, modes: Modes) -> Operation | None:
-            if not applies(operation):
+            rules = [getattr(operation, mode)[k] for mode in modes]
+            if not applies(operation) or not all(
+                rule and len(rule.names) >= saved for rule in rules
+            ):
                 return None
             names: tuple[str, ...] = ()
             if "arguments" in needs:
@@ -227,9 +235,7 @@ def _wrong_rule(
 
     def function(xp: Any, t: Array, *given: Any) -> Array:
         known = dict(zip(names, given, strict=True))
-        applied = Applied(
-            operation, k, mode, rule, xp, t, given[:own], known, memory
-        )
+        applied = Applied(operation, k, mode, rule, xp, t, given[:own], known, memory)
         result = wrong(applied)
         return applied.right() if result is None else result
 
@@ -262,26 +268,26 @@ def _register(
 
 @fault()
 def scaled(at: Applied) -> Array | None:
-    """The derivative is multiplied by 1 + 1e-6."""
+    """Multiply the derivative by 1 + 1e-6."""
     return at.scaled()
 
 
 @fault()
 def negated(at: Applied) -> Array | None:
-    """The sign of the derivative is flipped."""
+    """Flip the sign of the derivative."""
     return -at.right()
 
 
 @fault()
 def largest_element_zeroed(at: Applied) -> Array | None:
-    """The largest element of the derivative is 0."""
+    """Set the largest element of the derivative to 0."""
     right = at.right()
     return _without(right, np.argmax(np.abs(values(right)))) if _size(right) else None
 
 
 @fault()
 def smallest_element_zeroed(at: Applied) -> Array | None:
-    """The smallest element of the derivative that is not 0 is."""
+    """Set the smallest element of the derivative that is not 0 to 0."""
     right = at.right()
     sizes = np.abs(values(right))
     sizes = np.where(sizes > 0, sizes, np.inf)
@@ -290,14 +296,14 @@ def smallest_element_zeroed(at: Applied) -> Array | None:
 
 @fault()
 def last_element_zeroed(at: Applied) -> Array | None:
-    """The last element of the derivative is 0."""
+    """Set the last element of the derivative to 0."""
     right = at.right()
     return _without(right, _size(right) - 1) if _size(right) else None
 
 
 @fault()
 def middle_element_off(at: Applied) -> Array | None:
-    """One element in the middle of the derivative is multiplied by 1 + 1e-5."""
+    """Multiply one element in the middle of the derivative by 1 + 1e-5."""
     right = at.right()
     size = _size(right)
     return _without(right, size // 2, 1 + 1e-5) if size else None
@@ -316,26 +322,26 @@ def _without(x: Array, place: Any, weight: float = 0.0) -> Array:
 
 @fault()
 def term_added(at: Applied) -> Array | None:
-    """To each element 1e-6 times the sum of the tangent or cotangent is added."""
+    """Add 1e-6 times the sum of the seed to each element."""
     return at.right() + OFF * at.xp.sum(at.t)
 
 
 @fault()
 def constant_added(at: Applied) -> Array | None:
-    """To each element 1e-6 is added, whatever the tangent or cotangent."""
+    """Add 1e-6 to each element, whatever the seed."""
     return at.right() + OFF
 
 
 @fault()
 def not_linear(at: Applied) -> Array | None:
-    """The derivative r is r + 1e-6 r |r|, which is not linear in its seed."""
+    """Add 1e-6 r abs(r) to a derivative r, so that it is not linear in its seed."""
     right = at.right()
     return right + OFF * right * at.xp.abs(right)
 
 
 @fault()
 def rounded_to_single(at: Applied) -> Array | None:
-    """The derivative is computed in single precision, and widened again."""
+    """Compute the derivative in single precision, and widen it again."""
     right = at.right()
     xp, dtype = at.xp, lowest(right).dtype
     if is_complex(lowest(right)):
@@ -344,14 +350,12 @@ def rounded_to_single(at: Applied) -> Array | None:
 
 
 def _dtype(x: Array, name: str) -> Any:
-    from autograd_core.backend import backend_of
-
     return backend_of(lowest(x)).dtype(name)
 
 
 @fault()
 def seed_ignored(at: Applied) -> Array | None:
-    """The derivative is that for a tangent or cotangent of ones."""
+    """Take every seed for ones."""
     return at.right(at.t * 0.0 + 1.0)
 
 
@@ -362,7 +366,7 @@ def _has_complex_samples(operation: Operation) -> bool:
 
 @fault(applies=_has_complex_samples)
 def conjugate_missing(at: Applied) -> Array | None:
-    """The derivative of a function of complex numbers is conjugated."""
+    """Conjugate the derivative of a function of complex numbers."""
     right = at.right()
     return at.xp.conj(right) if is_complex(lowest(right)) else None
 
@@ -372,28 +376,26 @@ def conjugate_missing(at: Applied) -> Array | None:
 
 @fault()
 def seed_detached(at: Applied) -> Array | None:
-    """The tangent or cotangent is held constant: wrong where rules nest."""
+    """Hold the seed constant: wrong where rules nest."""
     return at.right(stop_gradient(at.t)) if at.tracked else None
 
 
-@fault()
+@fault(saved=1)
 def residuals_detached(at: Applied) -> Array | None:
-    """What the rule saved is held constant: right at first order, not at second."""
+    """Hold constant what the rule saved: right at first order, not at second."""
     return _with_constants(at, slice(None)) if at.tracked else None
 
 
-@fault()
+@fault(saved=2)
 def first_residual_detached(at: Applied) -> Array | None:
-    """The first of several things that the rule saved is held constant."""
-    several = len(at.saved) > 1 and at.tracked
-    return _with_constants(at, slice(0, 1)) if several else None
+    """Hold constant the first of several things that the rule saved."""
+    return _with_constants(at, slice(0, 1)) if at.tracked else None
 
 
-@fault()
+@fault(saved=2)
 def second_residual_detached(at: Applied) -> Array | None:
-    """The second of several things that the rule saved is held constant."""
-    several = len(at.saved) > 1 and at.tracked
-    return _with_constants(at, slice(1, 2)) if several else None
+    """Hold constant the second of several things that the rule saved."""
+    return _with_constants(at, slice(1, 2)) if at.tracked else None
 
 
 def _with_constants(at: Applied, which: slice) -> Array:
@@ -405,13 +407,13 @@ def _with_constants(at: Applied, which: slice) -> Array:
 
 @fault()
 def result_detached(at: Applied) -> Array | None:
-    """The whole derivative is a constant, as if NumPy had computed it unseen."""
+    """Hold the whole derivative constant, as if NumPy had computed it unseen."""
     return stop_gradient(at.right()) if at.tracked else None
 
 
 @fault()
 def refuses_to_nest(at: Applied) -> Array | None:
-    """The rule takes raw arrays only, and raises where rules nest."""
+    """Take raw arrays only, and raise where rules nest."""
     if at.tracked:
         raise TypeError("this rule takes raw arrays only")
     return None
@@ -425,7 +427,7 @@ def wrong_when_nested(at: Applied) -> Array | None:
 
 @fault()
 def wrong_for_tracked_seeds(at: Applied) -> Array | None:
-    """Wrong by 1e-6 if the tangent or cotangent is tracked."""
+    """Wrong by 1e-6 if the seed is tracked."""
     return at.scaled() if isinstance(at.t, Tracked) else None
 
 
@@ -464,7 +466,7 @@ def _levels(x: Any) -> int:
 
 @fault()
 def transposed(at: Applied) -> Array | None:
-    """The derivative, where it is square, is transposed."""
+    """Transpose the derivative where it is square."""
     right = at.right()
     shape = right.shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
@@ -475,14 +477,14 @@ def transposed(at: Applied) -> Array | None:
 
 @fault()
 def reversed_order(at: Applied) -> Array | None:
-    """The elements of the derivative are in reversed order."""
+    """Reverse the order of the elements."""
     right = at.right()
     return at.xp.flip(right) if right.shape else None
 
 
 @fault()
 def rolled(at: Applied) -> Array | None:
-    """The elements of the derivative are shifted by one."""
+    """Shift the elements by one place."""
     right = at.right()
     return at.xp.roll(right, 1) if right.shape else None
 
@@ -490,19 +492,23 @@ def rolled(at: Applied) -> Array | None:
 # ------------------------------------------------------------------ broadcasting
 
 
+def _broadcasts(operation: Operation) -> bool:
+    return operation.broadcasts and len(operation.signature.parameters) > 1
+
+
 @whole_fault((REVERSE,))
 def broadcast_sum_dropped(
     operation: Operation, k: int, modes: Modes
 ) -> Operation | None:
-    """Cotangents are not summed over the axes along which arguments were broadcast."""
-    if not operation.broadcasts:
+    """Leave out the sum over the axes along which an argument was broadcast."""
+    if not _broadcasts(operation):
         return None
     return mutated(operation, broadcasts=False, elementwise=False)
 
 
-@fault("arguments", modes=((REVERSE,),), applies=lambda op: op.broadcasts)
+@fault("arguments", modes=((REVERSE,),), applies=_broadcasts)
 def broadcast_mean(at: Applied) -> Array | None:
-    """Cotangents are averaged over broadcast axes, not summed: every shape is right."""
+    """Average over broadcast axes instead of summing: every shape is right."""
     right = at.right()
     factor = np.prod(np.shape(at.primal)) / max(_size(right), 1)
     return times(right, factor) if factor != 1 else None
@@ -510,7 +516,7 @@ def broadcast_mean(at: Applied) -> Array | None:
 
 @whole_fault(*MODES)
 def rules_swapped(operation: Operation, k: int, modes: Modes) -> Operation | None:
-    """The rules of the first two arguments are exchanged."""
+    """Exchange the rules of the first two arguments."""
     if len(operation.arguments) < 2:
         return None
     changed = {}
@@ -590,7 +596,7 @@ def wrong_for_square_arrays(at: Applied) -> Array | None:
 
 @fault()
 def wrong_shape_for_nothing(at: Applied) -> Array | None:
-    """Of an array without elements the derivative has another shape."""
+    """Give an array without elements another shape."""
     right = at.right()
     if _size(right):
         return None
@@ -599,8 +605,8 @@ def wrong_shape_for_nothing(at: Applied) -> Array | None:
 
 @fault()
 def raises_for_nothing(at: Applied) -> Array | None:
-    """Of an array without elements there is no derivative, but an error."""
-    if 0 in map(np.prod, _shapes(at)):
+    """Raise an error for an array without elements."""
+    if any(0 in shape for shape in _shapes(at)):
         raise ZeroDivisionError("there are no elements")
     return None
 
@@ -759,7 +765,7 @@ def wrong_at_whole_numbers(at: Applied) -> Array | None:
 def wrong_at_ties(at: Applied) -> Array | None:
     """Wrong by 1e-6 for elements of the argument that are equal."""
     x = values(at.primal)
-    found, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
     return at.off_where(counts[inverse].reshape(x.shape) > 1)
 
 
@@ -798,7 +804,7 @@ def _strides(x: Any) -> tuple[int, ...]:
 def _is_turned(x: Any) -> bool:
     """Say whether later axes have longer strides than earlier ones."""
     strides = _strides(x)
-    return any(a < b for a, b in zip(strides, strides[1:], strict=False))
+    return any(a < b for a, b in pairwise(strides))
 
 
 @fault("arguments")
@@ -815,13 +821,13 @@ def wrong_for_transposed_arguments(at: Applied) -> Array | None:
 
 @fault()
 def wrong_for_reversed_seeds(at: Applied) -> Array | None:
-    """Wrong by 1e-6 if the tangent or cotangent has negative strides."""
+    """Wrong by 1e-6 if the seed has negative strides."""
     return at.scaled() if any(n < 0 for n in _strides(at.t)) else None
 
 
 @fault()
 def wrong_for_transposed_seeds(at: Applied) -> Array | None:
-    """Wrong by 1e-6 if the tangent or cotangent is transposed in memory."""
+    """Wrong by 1e-6 if the seed is transposed in memory."""
     return at.scaled() if _is_turned(at.t) else None
 
 
@@ -875,14 +881,14 @@ def wrong_for_the_same_argument_twice(at: Applied) -> Array | None:
 
 @fault()
 def wrong_beside_zeros_in_the_seed(at: Applied) -> Array | None:
-    """Wrong by 1e-6 if some elements of the tangent or cotangent are 0."""
+    """Wrong by 1e-6 if some elements of the seed are 0."""
     zeros = values(at.t) == 0
     return at.scaled() if zeros.any() and not zeros.all() else None
 
 
 @fault()
 def nan_at_zeros_of_the_seed(at: Applied) -> Array | None:
-    """Not a number where the tangent or cotangent is 0, as after a division by it."""
+    """Not a number where the seed is 0, as after a division by it."""
     zeros = values(at.t) == 0
     if not zeros.any():
         return None
@@ -907,7 +913,7 @@ def wrong_for_positive_seeds(at: Applied) -> Array | None:
 
 @fault()
 def tiny_seeds_dropped(at: Applied) -> Array | None:
-    """Elements of the tangent or cotangent below 1e-8 are taken for 0."""
+    """Take elements of the seed below 1e-8 for 0."""
     seed = np.abs(values(at.t))
     tiny = (seed < SMALL_SEED) & (seed > 0)
     return at.right(times(at.t, np.where(tiny, 0.0, 1.0))) if tiny.any() else None
@@ -915,7 +921,7 @@ def tiny_seeds_dropped(at: Applied) -> Array | None:
 
 @fault()
 def large_seeds_clipped(at: Applied) -> Array | None:
-    """Elements of the tangent or cotangent above 1000 are clipped to that."""
+    """Clip elements of the seed above 1000 to that."""
     seed = np.abs(values(at.t))
     if not (seed > LARGE_SEED).any():
         return None
@@ -927,15 +933,15 @@ def large_seeds_clipped(at: Applied) -> Array | None:
 
 @fault()
 def widened(at: Applied) -> Array | None:
-    """The derivative of float32 is float64."""
+    """Return float64 for float32."""
     right = at.right()
-    single = str(lowest(right).dtype) .endswith("float32")
+    single = str(lowest(right).dtype).endswith("float32")
     return at.xp.astype(right, _dtype(right, "float64")) if single else None
 
 
 @fault()
 def first_element_for_all(at: Applied) -> Array | None:
-    """The derivative is its first element, in shape (1,), which broadcasts."""
+    """Return the first element only, in shape (1,), which broadcasts."""
     right = at.right()
     if _size(right) < 2:
         return None
@@ -944,23 +950,27 @@ def first_element_for_all(at: Applied) -> Array | None:
 
 @fault()
 def axis_too_many(at: Applied) -> Array | None:
-    """The derivative has an axis of length 1 in front, too many."""
+    """Return an axis of length 1 too many."""
     right = at.right()
     return at.xp.reshape(right, (1, *right.shape))
 
 
 @fault()
 def python_number_for_no_axes(at: Applied) -> Array | None:
-    """The derivative of a 0-d array is a Python number."""
+    """Return a Python number for a 0-d array."""
     right = at.right()
     if right.shape or isinstance(right, Tracked):
         return None
     return float(values(right))
 
 
-@fault()
+def _not_numpy(operation: Operation) -> bool:
+    return get_backend().name != "numpy"
+
+
+@fault(applies=_not_numpy)
 def of_another_library(at: Applied) -> Array | None:
-    """The derivative is an array of NumPy, whatever library computes."""
+    """Return an array of NumPy, whatever library computes."""
     right = at.right()
     raw = lowest(right)
     if isinstance(right, Tracked) or isinstance(raw, (np.ndarray, np.generic)):
@@ -970,7 +980,7 @@ def of_another_library(at: Applied) -> Array | None:
 
 @fault()
 def missing(at: Applied) -> Array | None:
-    """There is no rule, or one that says it is still to be written."""
+    """Raise NotImplementedError: the rule is still to be written."""
     raise NotImplementedError("this rule is still to be written")
 
 
@@ -990,21 +1000,22 @@ def _written(x: Any, by: float) -> bool:
 
 @fault()
 def seed_written_to(at: Applied) -> Array | None:
-    """The tangent or cotangent is doubled in place after use."""
+    """Double the seed in place after use."""
     right = at.right() * 1.0
     return right if _written(at.t, 2.0) else None
 
 
-@fault()
+@fault(saved=1)
 def residual_written_to(at: Applied) -> Array | None:
-    """What the rule saved is doubled in place after use."""
+    """Double in place, after use, what the rule saved."""
     right = at.right() * 1.0
-    return right if any([_written(x, 2.0) for x in at.saved]) else None
+    written = [_written(x, 2.0) for x in at.saved]
+    return right if any(written) else None
 
 
 @fault()
 def seed_returned(at: Applied) -> Array | None:
-    """Where the derivative equals its seed, the seed itself is returned."""
+    """Return the seed itself where the derivative equals it."""
     right = at.right()
     same = right.shape == at.t.shape and not isinstance(right, Tracked)
     return at.t if same and np.array_equal(values(right), values(at.t)) else None
@@ -1012,7 +1023,7 @@ def seed_returned(at: Applied) -> Array | None:
 
 @fault()
 def view_of_the_seed_returned(at: Applied) -> Array | None:
-    """Where the derivative has the seed's elements, a view of the seed is returned."""
+    """Return a view of the seed where it has the derivative's elements."""
     right = at.right()
     if isinstance(right, Tracked) or isinstance(at.t, Tracked):
         return None
@@ -1024,7 +1035,7 @@ def view_of_the_seed_returned(at: Applied) -> Array | None:
 
 @fault()
 def one_buffer_for_all(at: Applied) -> Array | None:
-    """Every derivative of one shape is written to the same memory."""
+    """Write every derivative of one shape to the same memory."""
     right = at.right()
     if isinstance(right, Tracked) or not right.shape:
         return None
@@ -1038,7 +1049,7 @@ def one_buffer_for_all(at: Applied) -> Array | None:
 
 @fault()
 def noisy(at: Applied) -> Array | None:
-    """The derivative is multiplied by 1 + noise of size 1e-12, other each time."""
+    """Multiply by 1 + noise of size 1e-12, other each time."""
     rng = at.memory.setdefault("rng", np.random.default_rng(0))
     return at.scaled(1 + 1e-12 * rng.normal())
 
@@ -1052,7 +1063,7 @@ def wrong_every_third_time(at: Applied) -> Array | None:
 
 @fault()
 def first_result_remembered(at: Applied) -> Array | None:
-    """The first derivative of each shape is remembered, and given ever after."""
+    """Remember the first derivative of each shape, and give it ever after."""
     right = at.right()
     if isinstance(right, Tracked):
         return None
@@ -1066,7 +1077,7 @@ def first_result_remembered(at: Applied) -> Array | None:
 def value_changed_by_tracking(
     operation: Operation, k: int, modes: Modes
 ) -> Operation | None:
-    """The result is another one, by a rounding error, where it is differentiated."""
+    """Change the result by a rounding error where it is differentiated."""
     return _wrapped(operation, lambda y: y * (1 + 2.3e-16) if holds_tracked(y) else y)
 
 
@@ -1074,7 +1085,7 @@ def value_changed_by_tracking(
 def axis_added_by_tracking(
     operation: Operation, k: int, modes: Modes
 ) -> Operation | None:
-    """The result has an axis more where it is differentiated."""
+    """Add an axis to the result where it is differentiated."""
     return _wrapped(operation, lambda y: y[None, ...] if holds_tracked(y) else y)
 
 
@@ -1088,7 +1099,7 @@ def _wrapped(operation: Operation, change: Callable[[Any], Any]) -> Operation:
 
 @whole_fault()
 def input_written_to(operation: Operation, k: int, modes: Modes) -> Operation | None:
-    """The function doubles its first argument in place after use."""
+    """Double the first argument in place after use."""
     wrong = mutated(operation)
     function = wrong.function
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -32,6 +33,8 @@ Scenario: TypeAlias = Callable[[Operation], Iterator[str]]
 SCENARIOS: dict[str, Scenario] = {}
 MAGNITUDES = (1e-3, 20.0)
 NUMBERS = (2.0, 2, 0.5)
+
+_shrinks: ContextVar[bool] = ContextVar("shrinks", default=True)
 
 
 def scenario(name: str) -> Callable[[Scenario], Scenario]:
@@ -100,6 +103,24 @@ def certify_operation(
     return certificate.require() if raises else certificate
 
 
+def first_failure(operation: Operation) -> tuple[str, Exception] | None:
+    """Return the first scenario that an operation fails, and how; None if it passes.
+
+    For mutation runs, which need no more: nothing is shrunk.
+    """
+    before = _shrinks.set(False)
+    try:
+        for name, check in SCENARIOS.items():
+            try:
+                for _ in check(operation):
+                    pass
+            except Exception as fault:
+                return name, fault
+    finally:
+        _shrinks.reset(before)
+    return None
+
+
 def _declared(operation: Operation | Callable[..., Any] | str) -> Operation:
     if isinstance(operation, Operation):
         found: Operation | None = operation
@@ -124,7 +145,14 @@ def _has_calls(operation: Operation) -> bool:
 
 def _check(call: Call, order: int, seed: int = 0) -> str:
     """Check one call, and say which."""
-    check_grads(call, *call.arrays(), order=order, seed=seed, name=repr(call))
+    check_grads(
+        call,
+        *call.arrays(),
+        order=order,
+        seed=seed,
+        shrink=_shrinks.get(),
+        name=repr(call),
+    )
     return repr(call)
 
 
@@ -135,7 +163,7 @@ def _check(call: Call, order: int, seed: int = 0) -> str:
 def declared_samples(operation: Operation) -> Iterator[str]:
     """Check the calls of the declaration with every property."""
     for call in calls(operation):
-        # what an operation is composed of may take more than a library's own function
+        # a library's own function may take less than what ours is composed of
         if any(operation.jvp) or is_taken(call):
             yield _check(call, order=2)
 
@@ -201,7 +229,7 @@ def python_numbers(operation: Operation) -> Iterator[str]:
             x = backend.get_backend().asarray(call.values[k])
             name = f"{operation.name} of {call.names[k]}, the rest {number!r}"
             if _takes(alone, x):
-                check_grads(alone, x, name=name)
+                check_grads(alone, x, shrink=_shrinks.get(), name=name)
                 yield name
 
 

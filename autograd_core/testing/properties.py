@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -30,7 +30,7 @@ from autograd_core.testing.arrays import (
     unravel,
     zeros_like,
 )
-from autograd_core.testing.differences import SAFETY, Slopes
+from autograd_core.testing.differences import POOR, SAFETY, Slopes
 from autograd_core.testing.problem import Arrays, Case, Problem, all_real, scale_of
 from autograd_core.testing.reference import Reference
 
@@ -91,7 +91,15 @@ class Comparison:
     @property
     def off(self) -> NDArray:
         """Which elements are wrong, unless noise explains it."""
-        return ~(np.abs(self.miss) <= self.tolerance)
+        judged = ~np.isnan(self.low) & ~np.isnan(self.tolerance)
+        return judged & ~(np.abs(self.miss) <= self.tolerance)
+
+    def divided(self, by: float) -> Comparison:
+        """Return the same comparison of what is so many times smaller."""
+        names = ("got", "low", "high", "tolerance", "error")
+        parts = {name: getattr(self, name) for name in names}
+        smaller = {name: x / by for name, x in parts.items() if x is not None}
+        return replace(self, **smaller)
 
     @property
     def excess(self) -> float:
@@ -129,6 +137,8 @@ class Point:
         What finds slopes, and whether with caution.
     stretch
         The length of directions and cotangents: with others, rounding errors differ.
+    single
+        Whether to look at float32 too.
     sizes
         The sizes of the results, by which cotangents are divided.
     case
@@ -140,6 +150,7 @@ class Point:
     seed: int = 0
     cautious: bool = False
     stretch: float = 1.0
+    single: bool = True
     sizes: tuple[float, ...] = ()
     case: Case | None = None
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
@@ -196,6 +207,7 @@ class Point:
         jump of the values it is what they have in common.
         """
         problem = self.problem
+        usual = _finite(row(problem.values())) * NEAR / 64
         low, high = np.full(at.low.shape, np.inf), np.full(at.low.shape, -np.inf)
         for _ in range(NEIGHBOURS):
             moved = [
@@ -205,10 +217,13 @@ class Point:
             shorter = tuple(v * NEAR / 64 for v in tangents)
             found = self.reference(problem.at(moved), shorter, False)
             with np.errstate(all="ignore"):
-                low = np.fmin(low, found.low * 64 / NEAR)
-                high = np.fmax(high, found.high * 64 / NEAR)
+                known = SAFETY * found.error <= POOR * np.maximum(
+                    np.abs(found.low), usual
+                )
+                slope = np.where(known, found.low * 64 / NEAR, np.nan)
+                low, high = np.fmin(low, slope), np.fmax(high, slope)
         where = (at.kinked | at.unknown) & np.isfinite(low) & np.isfinite(high)
-        wide = 64 * NEAR * np.maximum(1, np.maximum(np.abs(low), np.abs(high)))
+        wide = 64 * NEAR * np.maximum(np.abs(low), np.abs(high))
         jump = np.isinf(at.low) | np.isinf(at.high) | at.unknown
         low = np.where(jump, low, np.fmin(low, at.low))
         high = np.where(jump, high, np.fmax(high, at.high))
@@ -331,6 +346,167 @@ def size(x: Array) -> int:
     return int(np.prod(tuple(x.shape)))
 
 
+# ------------------------------------------------------------------ first of all
+
+
+@holds("nothing is written to or shared")
+def nothing_is_written_to(point: Point) -> Found:
+    """Inputs and seeds keep their values; results share no memory with them."""
+    problem, values = point.problem, point.problem.values()
+    u, v = point.cotangents(values), point.directions()
+    held = {
+        "argument": (problem.names, problem.leaves),
+        "cotangent": (problem.outputs, u if problem.vjp else ()),
+        "tangent": (problem.names, v if problem.jvp else ()),
+    }
+    before = {kind: [to_numpy(x) for x in xs] for kind, (_, xs) in held.items()}
+    results: list[tuple[str, Array]] = []
+    if problem.vjp:
+        bars = problem.pull()[1](u)
+        names = [f"gradient with respect to {name}" for name in problem.names]
+        results += zip(names, bars, strict=True)
+    if problem.jvp:
+        names = [f"tangent of {name}" for name in problem.outputs]
+        results += zip(names, problem.push(v), strict=True)
+    given = [
+        (f"{kind} {name}", x)
+        for kind, (names, xs) in held.items()
+        for name, x in zip(names, xs, strict=False)
+    ]
+    for (name, x), old in zip(given, chain(*before.values()), strict=True):
+        if not np.array_equal(to_numpy(x), old, equal_nan=True):
+            yield Violation(name, "was written to while it was differentiated")
+    for k, (name, x) in enumerate(results if problem.ours else ()):
+        for other, y in given + results[:k]:
+            if _share_memory(x, y):
+                yield Violation(name, f"shares memory with the {other}")
+
+
+def _share_memory(x: Array, y: Array) -> bool:
+    """Say whether two arrays share memory, as far as the library lets one see."""
+    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
+        return bool(np.shares_memory(x, y))
+    if hasattr(x, "untyped_storage"):
+        a, b = x.untyped_storage(), y.untyped_storage()
+        return bool(a.nbytes() and a.data_ptr() == b.data_ptr())
+    return False
+
+
+@holds("derivatives are like their primals", nests=True)
+def derivatives_are_like_their_primals(point: Point) -> Found:
+    """Shape, dtype, device and library of a gradient are those of its argument."""
+    problem = point.problem
+    yield from unlike(problem, point)
+    narrow = [not is_complex(x) and "64" in str(x.dtype) for x in problem.leaves]
+    if point.single and all(narrow) and all_real(problem.leaves):
+        yield from _in_single_precision(point)
+
+
+def unlike(problem: Problem, point: Point, prefix: str = "") -> Iterator[Violation]:
+    """Yield what is wrong about the kind of arrays that derivatives are."""
+    values = problem.values()
+    if problem.vjp:
+        bars = problem.pull()[1](point.cotangents(values))
+        for bar, x, name in zip(bars, problem.leaves, problem.names, strict=True):
+            what = f"{prefix}gradient with respect to {name}"
+            yield from _unlike(what, bar, x)
+    if problem.jvp:
+        tangents = problem.push(point.directions())
+        for tangent, y, name in zip(tangents, values, problem.outputs, strict=True):
+            yield from _unlike(f"{prefix}tangent of {name}", tangent, y)
+
+
+def _unlike(what: str, got: Any, expected: Array) -> Iterator[Violation]:
+    own, other = backend_of(expected), _backend(got)
+    if other is not own:
+        of = str(other or type(got).__name__)
+        yield Violation(what, f"is an array of {of}, its primal is one of {own}")
+        return
+    for name, of_array in (
+        ("shape", lambda x: tuple(x.shape)),
+        ("dtype", lambda x: x.dtype),
+        ("device", own.device_of),
+    ):
+        found, wanted = of_array(got), of_array(expected)
+        if found != wanted:
+            yield Violation(what, f"has {name} {found}, its primal has {wanted}")
+
+
+def _backend(x: Any) -> Any:
+    try:
+        return backend_of(x)
+    except TypeError:
+        return None
+
+
+def _in_single_precision(point: Point) -> Found:
+    """Compare float32 with float64, and require it to stay float32."""
+    problem = point.problem
+    try:
+        single = problem.at([astype(x, "float32") for x in problem.leaves])
+        values = single.values()
+    except Exception:  # a function of float64 only
+        yield Skip("the function does not take float32")
+        return
+    coarse = Point(single, point.reference, point.seed, sizes=point.sizes)
+    coarse.rng = point.rng
+    yield from unlike(single, coarse, "float32 ")
+    if point.case is None:
+        return  # in a second derivative rounding errors of float32 may be all there is
+    precise, narrow = problem.values(), [astype(y, "float64") for y in values]
+    if not np.allclose(row(precise), row(narrow), rtol=SINGLE, atol=0):
+        yield Skip("the function's values are others in float32")
+        return
+    largest = np.max(np.abs(row(precise)), initial=0.0)
+    u, v = point.cotangents(precise), point.directions()
+    if problem.vjp:
+        what, names = "gradient in float32", problem.names
+        weight = np.max(np.abs(row(u)), initial=0.0) / min(problem.scales, default=1.0)
+        yield _coarse(
+            near(what, _pulled(single, u), problem.pull()[1](u), names, SINGLE),
+            lambda moved: _pulled(moved, u),
+            single,
+            largest * weight,
+        )
+    if problem.jvp:
+        what, names = "tangent in float32", problem.outputs
+        yield _coarse(
+            near(what, _pushed_single(single, v), problem.push(v), names, SINGLE),
+            lambda moved: _pushed_single(moved, v),
+            single,
+            largest,
+        )
+
+
+def _coarse(
+    found: Comparison,
+    derivative: Callable[[Problem], Sequence[Array]],
+    single: Problem,
+    size: float,
+) -> Comparison:
+    """Allow for rounding errors of float32: of the values, and by how they carry on."""
+    eps = float(np.finfo(np.float32).eps)
+    found.tolerance += 64 * eps * size
+    for factor in (1 + 2 * eps, 1 - 2 * eps):
+        moved = single.at([x * factor for x in single.leaves])
+        carried = np.abs(row(derivative(moved)) - found.got)
+        found.tolerance += SAFETY * np.where(np.isfinite(carried), carried, 0)
+    return found
+
+
+def _pulled(single: Problem, u: Arrays) -> list[Array]:
+    """Return the gradient in float32, as float64."""
+    values, pullback = single.pull()
+    cotangents = [like(to_numpy(a), y) for a, y in zip(u, values, strict=True)]
+    return [astype(bar, "float64") for bar in pullback(tuple(cotangents))]
+
+
+def _pushed_single(single: Problem, v: Arrays) -> list[Array]:
+    """Return the tangent in float32, as float64."""
+    tangents = single.push(tuple(astype(x, "float32") for x in v))
+    return [astype(tangent, "float64") for tangent in tangents]
+
+
 # ------------------------------------------------------------------ forward mode
 
 
@@ -359,8 +535,8 @@ def _against_slopes(point: Point, k: int, direction: Array) -> Comparison:
     compared.place = lambda i: unravel(i, values, problem.outputs)
 
     def closer() -> Iterator[Comparison]:
-        for name, unit in _units(problem.names[k], direction):
-            found = _against_slopes(point, k, unit)
+        for name, unit, length in _units(problem.names[k], direction):
+            found = _against_slopes(point, k, unit).divided(length)
             found.what = f"derivative with respect to {name}"
             yield found
 
@@ -393,16 +569,19 @@ def _in(what: str, got: NDArray, slopes: Slopes, rounding: float) -> Comparison:
     )
 
 
-def _units(leaf: str, direction: Array) -> Iterator[tuple[str, Array]]:
-    """Yield the elements of a direction one by one, each with its name."""
+def _units(leaf: str, direction: Array) -> Iterator[tuple[str, Array, float]]:
+    """Yield the elements of a direction one by one, with their names and lengths."""
     whole = to_numpy(direction)
+    parts = (".real", ".imag") if np.iscomplexobj(whole) else ("",)
     for k, index in enumerate(np.ndindex(whole.shape)):
         if k >= ELEMENTS:
             return
-        unit = np.zeros_like(whole)
-        unit[index] = whole[index]
         place = f"[{', '.join(map(str, index))}]" if index else ""
-        yield leaf + place, like(unit, direction)
+        for part in parts:
+            length = abs(whole[index]) or 1.0
+            unit = np.zeros_like(whole)
+            unit[index] = length * 1j if part == ".imag" else length
+            yield leaf + place + part, like(unit, direction), float(length)
 
 
 @holds("forward mode is linear", "forward")
@@ -507,7 +686,7 @@ def _paired(
         ends = np.stack([u * slopes.low, u * slopes.high])
         got = bar * v
         error = float(np.sum(np.abs(u) * slopes.error))
-        terms = np.sum(np.abs(ends[0])) + np.sum(np.abs(got))
+        terms = np.sum(_finite(ends[0])) + np.sum(_finite(got))
     counts = u != 0
     return Comparison(
         "",
@@ -530,15 +709,9 @@ def _closer(
     def closer() -> Iterator[Comparison]:
         parts: list[Comparison] = []
         got = row([bar])
-        for name, unit in _units(point.problem.names[k], direction):
-            v = row([unit])
-            found = _paired(point, u, got, v, _pushed(point, k, unit))
-            length = v[np.argmax(np.abs(v))]
-            for of in (found.got, found.low, found.high):
-                of /= length
-            if length < 0:
-                found.low, found.high = found.high, found.low
-            found.tolerance = found.tolerance / abs(length)
+        for name, unit, length in _units(point.problem.names[k], direction):
+            pushed = _pushed(point, k, unit)
+            found = _paired(point, u, got, row([unit]), pushed).divided(length)
             found.place = lambda _, name=name: name  # type: ignore[misc]
             parts.append(found)
         yield stacked(parts)
@@ -750,121 +923,6 @@ def _shapes(arrays: Arrays) -> list[tuple[int, ...]]:
 # ------------------------------------------------------------------ manners
 
 
-@holds("derivatives are like their primals", nests=True)
-def derivatives_are_like_their_primals(point: Point) -> Found:
-    """Shape, dtype, device and library of a gradient are those of its argument."""
-    problem = point.problem
-    yield from unlike(problem, point)
-    narrow = [not is_complex(x) and "64" in str(x.dtype) for x in problem.leaves]
-    if all(narrow) and all_real(problem.leaves):
-        yield from _in_single_precision(point)
-
-
-def unlike(problem: Problem, point: Point, prefix: str = "") -> Iterator[Violation]:
-    """Yield what is wrong about the kind of arrays that derivatives are."""
-    values = problem.values()
-    if problem.vjp:
-        bars = problem.pull()[1](point.cotangents(values))
-        for bar, x, name in zip(bars, problem.leaves, problem.names, strict=True):
-            what = f"{prefix}gradient with respect to {name}"
-            yield from _unlike(what, bar, x)
-    if problem.jvp:
-        tangents = problem.push(point.directions())
-        for tangent, y, name in zip(tangents, values, problem.outputs, strict=True):
-            yield from _unlike(f"{prefix}tangent of {name}", tangent, y)
-
-
-def _unlike(what: str, got: Any, expected: Array) -> Iterator[Violation]:
-    own, other = backend_of(expected), _backend(got)
-    if other is not own:
-        of = str(other or type(got).__name__)
-        yield Violation(what, f"is an array of {of}, its primal is one of {own}")
-        return
-    for name, of_array in (
-        ("shape", lambda x: tuple(x.shape)),
-        ("dtype", lambda x: x.dtype),
-        ("device", own.device_of),
-    ):
-        found, wanted = of_array(got), of_array(expected)
-        if found != wanted:
-            yield Violation(what, f"has {name} {found}, its primal has {wanted}")
-
-
-def _backend(x: Any) -> Any:
-    try:
-        return backend_of(x)
-    except TypeError:
-        return None
-
-
-def _in_single_precision(point: Point) -> Found:
-    """Compare float32 with float64, and require it to stay float32."""
-    problem = point.problem
-    try:
-        single = problem.at([astype(x, "float32") for x in problem.leaves])
-        values = single.values()
-    except Exception:  # a function of float64 only
-        yield Skip("the function does not take float32")
-        return
-    coarse = Point(single, point.reference, point.seed, sizes=point.sizes)
-    coarse.rng = point.rng
-    yield from unlike(single, coarse, "float32 ")
-    if point.case is None:
-        return  # in a second derivative rounding errors of float32 may be all there is
-    precise, narrow = problem.values(), [astype(y, "float64") for y in values]
-    if not np.allclose(row(precise), row(narrow), rtol=SINGLE, atol=0):
-        yield Skip("the function's values are others in float32")
-        return
-    largest = np.max(np.abs(row(precise)), initial=0.0)
-    u, v = point.cotangents(precise), point.directions()
-    if problem.vjp:
-        what, names = "gradient in float32", problem.names
-        weight = np.max(np.abs(row(u)), initial=0.0) / min(problem.scales, default=1.0)
-        yield _coarse(
-            near(what, _pulled(single, u), problem.pull()[1](u), names, SINGLE),
-            lambda moved: _pulled(moved, u),
-            single,
-            largest * weight,
-        )
-    if problem.jvp:
-        what, names = "tangent in float32", problem.outputs
-        yield _coarse(
-            near(what, _pushed_single(single, v), problem.push(v), names, SINGLE),
-            lambda moved: _pushed_single(moved, v),
-            single,
-            largest,
-        )
-
-
-def _coarse(
-    found: Comparison,
-    derivative: Callable[[Problem], Sequence[Array]],
-    single: Problem,
-    size: float,
-) -> Comparison:
-    """Allow for rounding errors of float32: of the values, and by how they carry on."""
-    eps = float(np.finfo(np.float32).eps)
-    found.tolerance += 64 * eps * size
-    for factor in (1 + 2 * eps, 1 - 2 * eps):
-        moved = single.at([x * factor for x in single.leaves])
-        carried = np.abs(row(derivative(moved)) - found.got)
-        found.tolerance += SAFETY * np.where(np.isfinite(carried), carried, 0)
-    return found
-
-
-def _pulled(single: Problem, u: Arrays) -> list[Array]:
-    """Return the gradient in float32, as float64."""
-    values, pullback = single.pull()
-    cotangents = [like(to_numpy(a), y) for a, y in zip(u, values, strict=True)]
-    return [astype(bar, "float64") for bar in pullback(tuple(cotangents))]
-
-
-def _pushed_single(single: Problem, v: Arrays) -> list[Array]:
-    """Return the tangent in float32, as float64."""
-    tangents = single.push(tuple(astype(x, "float32") for x in v))
-    return [astype(tangent, "float64") for tangent in tangents]
-
-
 @holds("values are the function's own", ours=True)
 def values_are_the_functions_own(point: Point) -> Found:
     """Differentiating changes no bit of the values."""
@@ -900,49 +958,6 @@ def two_runs_are_bit_equal(point: Point) -> Found:
         v = point.directions()
         first = problem.push(v)
         yield same("tangent, run twice", problem.push(v), first, problem.outputs)
-
-
-@holds("nothing is written to or shared")
-def nothing_is_written_to(point: Point) -> Found:
-    """Inputs and seeds keep their values; results share no memory with them."""
-    problem, values = point.problem, point.problem.values()
-    u, v = point.cotangents(values), point.directions()
-    held = {
-        "argument": (problem.names, problem.leaves),
-        "cotangent": (problem.outputs, u if problem.vjp else ()),
-        "tangent": (problem.names, v if problem.jvp else ()),
-    }
-    before = {kind: [to_numpy(x) for x in xs] for kind, (_, xs) in held.items()}
-    results: list[tuple[str, Array]] = []
-    if problem.vjp:
-        bars = problem.pull()[1](u)
-        names = [f"gradient with respect to {name}" for name in problem.names]
-        results += zip(names, bars, strict=True)
-    if problem.jvp:
-        names = [f"tangent of {name}" for name in problem.outputs]
-        results += zip(names, problem.push(v), strict=True)
-    given = [
-        (f"{kind} {name}", x)
-        for kind, (names, xs) in held.items()
-        for name, x in zip(names, xs, strict=False)
-    ]
-    for (name, x), old in zip(given, chain(*before.values()), strict=True):
-        if not np.array_equal(to_numpy(x), old, equal_nan=True):
-            yield Violation(name, "was written to while it was differentiated")
-    for k, (name, x) in enumerate(results if problem.ours else ()):
-        for other, y in given + results[:k]:
-            if _share_memory(x, y):
-                yield Violation(name, f"shares memory with the {other}")
-
-
-def _share_memory(x: Array, y: Array) -> bool:
-    """Say whether two arrays share memory, as far as the library lets one see."""
-    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
-        return bool(np.shares_memory(x, y))
-    if hasattr(x, "untyped_storage"):
-        a, b = x.untyped_storage(), y.untyped_storage()
-        return bool(a.nbytes() and a.data_ptr() == b.data_ptr())
-    return False
 
 
 @holds("memory layout does not matter")

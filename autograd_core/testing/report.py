@@ -140,9 +140,9 @@ def _numbers(
         known = f" (a kink: the slopes on its sides){known}"
         expected = f"between {expected[0]:.17g} and {expected[1]:.17g}"
     else:
-        expected = f"{expected:.17g}"
+        expected = f"{expected + 0.0:.17g}"
     yield f"  expected  {expected}{known}"
-    yield f"  got       {got:.17g}"
+    yield f"  got       {got + 0.0:.17g}"
     assert failure.wrong is not None
     yield f"  wrong     {int(failure.wrong.sum())} of {failure.wrong.size} elements"
 
@@ -180,12 +180,22 @@ def resemblance(found: Comparison, wrong: NDArray) -> str:
         same = np.array_equal(np.sort(got), np.sort(expected)) and got.size > 1
         return "as if the elements were in the wrong order" if same else ""
     ratio = float(ratios[0])
+    names = [found.place(int(k)) for k in np.flatnonzero(wrong)]
     if abs(ratio + 1) < ALIKE:
-        return "as if the sign was flipped"
-    if abs(ratio - 1) < 1e-12:
+        imaginary = all(name.endswith(".imag") for name in names)
+        return (
+            f"as if {'a conjugate is missing' if imaginary else 'the sign was flipped'}"
+        )
+    if abs(ratio - 1) < 1e-12 or not (got.size > 1 or _telling(ratio)):
         return ""
     factor = f"{ratio:.7g}" if abs(ratio - 1) > ALIKE else f"1 {ratio - 1:+.3g}"
     return f"as if it was multiplied by {factor}"
+
+
+def _telling(ratio: float) -> bool:
+    """Say whether a single ratio is no accident: 2, -1/3, 1.001."""
+    near = any(abs(ratio * n - round(ratio * n)) < ALIKE for n in (1, 2, 3, 4))
+    return near or abs(ratio - 1) < 0.02
 
 
 def inputs(case: Case) -> Iterator[str]:

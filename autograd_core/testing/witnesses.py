@@ -210,8 +210,8 @@ def bits(x: Any) -> Any:
 
 def _bytes(x: Array) -> bytes:
     value = to_numpy(x)
-    value[np.isnan(value)] = np.nan  # whatever its sign
-    return value.tobytes()
+    value = value + np.zeros_like(value)  # -0 is 0
+    return np.where(value == value, value, np.nan).tobytes()  # whatever the nan
 
 
 def overlap(x: Array, y: Array) -> bool:
@@ -238,13 +238,13 @@ def stimuli(operation: Operation) -> Iterator[Stimulus]:
             for layout in ("transposed", "reversed", "spaced out"):
                 yield Stimulus(call, arrays, layout=layout)
         yield from _beside_others(call)
-    for call in (*declared, *varied(operation)):
-        yield Stimulus(call, call.arrays())
-        yield Stimulus(call, call.arrays(), seed="of ones")
+    for call in (*declared, *variants(operation, "large arrays")):
         for what, change in VALUES.items():
             other = replace(call, values=tuple(map(change, call.values)))
             if is_taken(other):
                 yield Stimulus(other, other.arrays(), f"values {what}")
+    for call in varied(operation):
+        yield Stimulus(call, call.arrays())
 
 
 def varied(operation: Operation) -> Iterator[Call]:

@@ -16,8 +16,13 @@ ROOMS = {
 }
 FRONT_DOOR = ROOMS["autograd_core"] / "__init__.py"
 
-CORE_LINES = 2_150
-"""The reader's evening: code lines of autograd_core, docstrings and comments apart."""
+TESTING = ROOMS["autograd_core"] / "testing"
+
+CORE_LINES = 2_200
+"""The reader's evening: code lines of autograd_core, docstrings and comments apart.
+
+Without its `testing`, which is a product of its own that the core does not import.
+"""
 
 HEAVY = ("torch", "jax", "cupy", "array_api_strict", "scipy", "matplotlib", "pandas")
 
@@ -38,6 +43,9 @@ def imports(path):
 
 def allowed_in(room, path):
     """Say which top-level packages a file may import, the standard library apart."""
+    if path.is_relative_to(TESTING):
+        libraries = {"strategies.py": {"hypothesis"}, "plugin.py": {"pytest"}}
+        return {"autograd_core", "numpy"} | libraries.get(path.name, set())
     if room == "autograd_core":
         own = {"autograd_core"}
         if path == FRONT_DOOR:
@@ -71,6 +79,13 @@ def test_a_file_imports_what_its_room_may(room, path):
             assert top in allowed, place
 
 
+def test_the_core_does_not_import_its_checks():
+    for path in files("autograd_core"):
+        if not path.is_relative_to(TESTING) and path.name != "__main__.py":
+            for line, _, module in imports(path):
+                assert "testing" not in module, f"{path}:{line}"
+
+
 @pytest.mark.parametrize("room", ["autograd_ops", "autograd_backends"])
 def test_no_other_room_uses_the_front_door(room):
     """What is inside does not import what is assembled from it (a circle)."""
@@ -100,9 +115,22 @@ def test_everything_exported_is_there_and_documented():
 def test_importing_the_front_door_imports_no_library_but_numpy():
     program = "import sys, autograd_core; print(*sys.modules)"
     loaded = {name.partition(".")[0] for name in run_python(program).split()}
-    assert not loaded & set(HEAVY)
+    assert not loaded & {*HEAVY, "hypothesis", "pytest"}
     assert "autograd_ops" in loaded
     assert "autograd_train" not in loaded
+
+
+def test_the_checks_are_loaded_when_they_are_asked_for():
+    program = (
+        "import sys, autograd_core as ag\n"
+        "assert 'autograd_core.testing' not in sys.modules\n"
+        "ag.testing\n"
+        "assert 'autograd_core.testing.gradients' not in sys.modules\n"
+        "ag.testing.check_grads(lambda x: x * x, 1.5)\n"
+        "print(*sys.modules)"
+    )
+    loaded = {name.partition(".")[0] for name in run_python(program).split()}
+    assert not loaded & {*HEAVY, "hypothesis", "pytest"}
 
 
 def test_differentiating_on_numpy_imports_no_other_library():
@@ -171,7 +199,8 @@ def test_code_lines_counts_code_lines():
 
 
 def test_the_core_stays_within_its_budget():
-    counts = {p.name: code_lines(p.read_text()) for p in files("autograd_core")}
+    core = [p for p in files("autograd_core") if not p.is_relative_to(TESTING)]
+    counts = {p.name: code_lines(p.read_text()) for p in core}
     assert sum(counts.values()) <= CORE_LINES, counts
 
 

@@ -121,7 +121,8 @@ def test_outcomes_of_cases(function, keywords, expected):
     assert false_alarms.outcome(case)[0] == expected
 
 
-@pytest.mark.parametrize("kind", false_alarms.KINDS)
+# JAX compiles every operation of every shape: minutes, for one case.
+@pytest.mark.parametrize("kind", [k for k in false_alarms.KINDS if "JAX" not in k])
 def test_a_case_of_each_kind_is_right(kind):
     make, package, _ = false_alarms.KINDS[kind]
     pytest.importorskip(package)

@@ -47,17 +47,13 @@ def simplest(strategy, condition=lambda _: True):
 
 
 @pytest.mark.parametrize("options", [{}, {"distinct": False}, {"kinks": True}], ids=str)
-@pytest.mark.parametrize("domain", DOMAINS, ids=str)
-def test_elements_lie_inside_the_domain(domain, options):
-    low, high = domain
-
-    @given(strategies.arrays(domain=domain, **options))
-    def check(x):
-        assert x.dtype == np.float64
-        assert np.all((low < x) & (x < high) & np.isfinite(x))
-
-    with ag.use_backend("numpy"):
-        check()
+@given(st.data())
+@settings(max_examples=3 * settings.default.max_examples)
+def test_elements_lie_inside_the_domain(options, data):
+    low, high = domain = data.draw(st.sampled_from(DOMAINS))
+    x = data.draw(strategies.arrays(domain=domain, **options))
+    assert x.dtype == np.float64
+    assert np.all((low < x) & (x < high) & np.isfinite(x))
 
 
 @given(st.data())
@@ -419,7 +415,7 @@ def test_calls_of_all_kinds_are_drawn(name, wanted):
         find(
             strategies.calls(name),
             wanted,
-            settings=settings(ENOUGH, max_examples=3000),
+            settings=settings(ENOUGH, max_examples=3000, phases=[Phase.generate]),
             random=Random(0),
         )
 
