@@ -57,6 +57,7 @@ class Library:
     detach: Callable[[Array], Array]
     cast: Callable[[Array, str], Array]
     write: Callable[[Array], None]
+    packed: Callable[[Array], bool] = lambda x: True
 
 
 @dataclass(frozen=True)
@@ -342,6 +343,32 @@ def writing_to_the_cotangent(lib: Library, xs: tuple[Array, ...], u: Array) -> A
     return bar
 
 
+def one_off(lib: Library, xs: tuple[Array, ...], r: Array) -> Array:
+    one = numpy.arange(r.shape[0]) == r.shape[0] // 2
+    return lib.xp.where(lib.constant(one), r * 1.001, r)
+
+
+def with_a_term(lib: Library, xs: tuple[Array, ...], t: Array) -> Array:
+    """Add what a wrong index or a term forgotten in a proof may add."""
+    return t * lib.xp.cos(xs[0]) + 1e-5 * lib.xp.sum(t)
+
+
+def for_ones_only(lib: Library, xs: tuple[Array, ...], u: Array) -> Array:
+    return lib.xp.cos(xs[0])
+
+
+def for_packed_only(lib: Library, xs: tuple[Array, ...], u: Array) -> Array:
+    """Take the cotangent's memory for what it is not, unless it has no gaps."""
+    return lib.xp.cos(xs[0]) * (u if lib.packed(u) else lib.xp.roll(u, 1))
+
+
+def second_off(lib: Library, xs: tuple[Array, ...], t: Array) -> Array:
+    """Be right at first order; the derivative of this is -sin(x) * 1.001."""
+    (x,) = xs
+    at = lib.detach(x)
+    return t * (lib.xp.cos(at) - 1.001 * (x - at) * lib.xp.sin(at))
+
+
 def detached(lib: Library, xs: tuple[Array, ...], t: Array) -> Array:
     return t * lib.xp.cos(lib.detach(xs[0]))
 
@@ -384,7 +411,8 @@ def faults() -> list[Fault]:
     detaching = (detached,)
     at_abs, at_relu = (diagonal(by_sign(1, 5, -1)),), (diagonal(by_sign(1, 5, 0)),)
     unsafe = (diagonal(unsafe_root),)
-    minimal = (smallest_dropped,)
+    minimal, added, off = (smallest_dropped,), (with_a_term,), (second_off,)
+    no_strides = dict.fromkeys((*JAX, "scipy"), "there are no strides")
     return [
         replace(both("times 1 + 1e-6", sine, times(1 + 1e-6)), dtypes=("float64",)),
         replace(
@@ -396,6 +424,8 @@ def faults() -> list[Fault]:
         both("zero", sine, times(0)),
         both("zero, of a sum", summation, times(0)),
         both("one element zeroed", sine, without_one),
+        both("one element times 1 + 1e-3", sine, one_off),
+        Fault("a term of 1e-5 added", sine, added, added),
         Fault("smallest element zeroed", cube, minimal, minimal),
         both("rolled by one place", sine, lambda lib, xs, r: lib.xp.roll(r, 1)),
         reverse_only(
@@ -420,6 +450,19 @@ def faults() -> list[Fault]:
         Fault("conjugate missing", square, conjugate, conjugate, absent=complex_),
         Fault(
             "second derivative detached", sine, detaching, detaching, absent=first_only
+        ),
+        Fault("second derivative times 1 + 1e-3", sine, off, off, absent=first_only),
+        reverse_only(
+            "cotangent ignored",
+            sine,
+            for_ones_only,
+            absent={"scipy": "has no cotangents"},
+        ),
+        reverse_only(
+            "strides of the cotangent ignored",
+            sine,
+            for_packed_only,
+            absent=no_strides,
         ),
         reverse_only(
             "times 1 + 1e-3, reverse only", sine, *changed(times(1.001), step)
@@ -469,9 +512,15 @@ def write_numpy(x: Array) -> None:
         x[..., 0] += 1
 
 
-NUMPY = Library(
-    numpy, numpy.asarray, lambda x: x, lambda x, d: x.astype(d), write_numpy
-)
+def packed(x: Array) -> bool:
+    return not isinstance(x, numpy.ndarray) or bool(x.flags.c_contiguous)
+
+
+def astype(x: Array, dtype: str) -> Array:
+    return x.astype(dtype)
+
+
+NUMPY = Library(numpy, numpy.asarray, lambda x: x, astype, write_numpy, packed)
 
 
 def numpy_value(planted: Planted) -> Callable[..., Array]:
@@ -506,17 +555,17 @@ def with_declared(planted: Planted, check: Callable[..., None]) -> None:
     """Declare an operation with these rules, check it, and forget it."""
 
     def library(xp: Any) -> Library:
-        return Library(xp, numpy.asarray, ag.stop_gradient, xp.astype, write_numpy)
+        astype, detach = xp.astype, ag.stop_gradient
+        return Library(xp, numpy.asarray, detach, astype, write_numpy, packed)
 
     name = f"planted_{next(numbers)}"
     count = len(planted.arguments)
     names = ("x1", "x2")[:count]
-    jvp = {
-        n: one_rule(library, f, count) for n, f in zip(names, planted.push, strict=True)
-    }
-    vjp = {
-        n: one_rule(library, f, count) for n, f in zip(names, planted.pull, strict=True)
-    }
+    jvp: dict[str, Callable[..., Any] | None] = {}
+    vjp: dict[str, Callable[..., Any] | None] = {}
+    for argument, push, pull in zip(names, planted.push, planted.pull, strict=True):
+        jvp[argument] = one_rule(library, push, count)
+        vjp[argument] = one_rule(library, pull, count)
     declaration = declarations()[count - 1]
     declaration.__name__ = name
     try:
@@ -555,6 +604,10 @@ def one_rule(
     return of_one if count == 1 else of_two
 
 
+def write_torch(x: Array) -> None:
+    x.detach()[..., 0].add_(1)
+
+
 def torch_function(planted: Planted) -> tuple[Any, Callable[..., Any], list[Any]]:
     torch = importlib.import_module("torch")
     lib = Library(
@@ -562,7 +615,8 @@ def torch_function(planted: Planted) -> tuple[Any, Callable[..., Any], list[Any]
         torch.as_tensor,
         lambda x: x.detach(),
         lambda x, dtype: x.to(getattr(torch, dtype)),
-        lambda x: x.detach()[..., 0].add_(1) and None if x.ndim else None,
+        write_torch,
+        lambda x: x.is_contiguous(),
     )
     planted = planted.conjugating()
 
@@ -625,7 +679,7 @@ def jax_function(planted: Planted) -> tuple[Any, Callable[..., Any], Any, list[s
     jax = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", True)
     jnp, stop = jax.numpy, jax.lax.stop_gradient
-    lib = Library(jnp, jnp.asarray, stop, lambda x, d: x.astype(d), lambda x: None)
+    lib = Library(jnp, jnp.asarray, stop, astype, lambda x: None)
     arguments = tuple(map(jnp.asarray, planted.arguments))
 
     def value(*xs: Array) -> Array:
@@ -662,7 +716,7 @@ def hips(planted: Planted) -> list[Stage]:
     anp = importlib.import_module("autograd.numpy")
     check = importlib.import_module("autograd.test_util").check_grads
     getval = importlib.import_module("autograd.tracer").getval
-    lib = Library(anp, numpy.asarray, getval, lambda x, d: x.astype(d), write_numpy)
+    lib = Library(anp, numpy.asarray, getval, astype, write_numpy, packed)
     function = extend.primitive(numpy_value(planted))
     places = range(len(planted.arguments))
     extend.defvjp(

@@ -1,13 +1,17 @@
 """How often the gradient checker is wrong about a right derivative.
 
     python bench/false_alarms.py [--count 2000] [--seed 0] [--first 0] [--only KIND]
+    python bench/false_alarms.py --wrong 1e-3
 
 Case ``k`` of a seed is always the same, whatever the count is: a correct function at a
 point that is hard on a checker, drawn from one kind of many in turn. Derivatives are
 this library's, `torch.func`'s, JAX's, or exact formulas. Kinds of a library that is not
 installed are left out, and named.
 
-``--first K --count 1 -v`` shows what the checker says of case K.
+``--first K --count 1 -v`` shows what the checker says of case K. ``--wrong 1e-3``
+multiplies every derivative by 1 + 1e-3 and counts how many are caught: what is gentle
+with right derivatives should not be so with wrong ones. (Where all derivatives are 0,
+or infinite, there is nothing to catch.)
 """
 
 from __future__ import annotations
@@ -16,12 +20,14 @@ import argparse
 import importlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 import autograd_core as ag
+from autograd_core import pytree
 from autograd_core.testing import GradientError, InconclusiveError, calls, check_grads
 
 Array: TypeAlias = Any
@@ -40,6 +46,34 @@ class Case:
     def run(self) -> None:
         """Check it; the checker raises where it is wrong."""
         check_grads(self.function, *self.arguments, name=self.name, **self.keywords)
+
+    def times(self, factor: float) -> Case:
+        """Return the case with derivatives multiplied by a number, all of them."""
+        keywords: dict[str, Any] = {**self.keywords, "shrink": False}
+        if "jvp" in keywords:
+            times = Times(SimpleNamespace(**keywords), factor)
+            keywords |= {"jvp": times.jvp, "vjp": times.vjp}
+        else:
+            keywords["using"] = Times(keywords.get("using", ag), factor)
+        return replace(self, keywords=keywords)
+
+
+class Times:
+    """Operators that return the derivatives of others times a number."""
+
+    def __init__(self, library: Any, factor: float) -> None:
+        self.library, self.factor = library, factor
+        self.bilinear = getattr(library, "__name__", "") == "jax"
+
+    def jvp(self, *arguments: Any) -> Any:
+        """Return the value and a wrong tangent."""
+        y, y_dot = self.library.jvp(*arguments)
+        return y, pytree.map(lambda t: t * self.factor, y_dot)
+
+    def vjp(self, *arguments: Any) -> Any:
+        """Return the value and a wrong pullback."""
+        y, pullback = self.library.vjp(*arguments)
+        return y, lambda u: pytree.map(lambda t: t * self.factor, pullback(u))
 
 
 class Draw:
@@ -733,7 +767,13 @@ KINDS: dict[str, tuple[Callable[[Draw], Case], str, int]] = {
     "linear algebra of JAX": (jax_linalg, "jax", 1),
     "complex functions of JAX": (jax_complex, "jax", 1),
 }
-OUTCOMES = ("passed", "false alarm", "inconclusive", "error")
+OUTCOMES = {
+    "passed": "missed",
+    "false alarm": "caught",
+    "inconclusive": "inconclusive",
+    "error": "error",
+}
+"""How a case may go, and what that is called where the derivative is wrong."""
 
 
 def installed(package: str) -> bool:
@@ -765,7 +805,7 @@ def outcome(found: Case) -> tuple[str, str]:
 
 
 def measure(
-    seed: int, first: int, count: int, only: str = ""
+    seed: int, first: int, count: int, only: str = "", wrong: float = 0.0
 ) -> Iterator[tuple[int, str, str, str, str]]:
     """Yield number, kind, name, outcome and message of each case."""
     for k in range(first, first + count):
@@ -774,13 +814,16 @@ def measure(
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 found = make()
-                how, said = outcome(found)
+                how, said = outcome(found.times(1 + wrong) if wrong else found)
             yield k, kind, found.name, how, said
 
 
-def table(results: Sequence[tuple[int, str, str, str, str]]) -> Iterator[str]:
+def table(
+    results: Sequence[tuple[int, str, str, str, str]], wrong: float = 0.0
+) -> Iterator[str]:
     """Yield the lines of a Markdown table."""
-    yield f"| kind | cases | {' | '.join(OUTCOMES)} |"
+    words = OUTCOMES.values() if wrong else OUTCOMES
+    yield f"| kind | cases | {' | '.join(words)} |"
     yield "|---|" + "---|" * (1 + len(OUTCOMES))
     for kind in [*KINDS, ""]:
         found = [how for _, of, _, how, _ in results if kind in ("", of)]
@@ -794,22 +837,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", default="", help="kinds whose name has this in it")
+    parser.add_argument("--wrong", type=float, default=0.0, help="error to plant")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args(arguments)
     for package in {package for _, package, _ in KINDS.values()}:
         if not installed(package):
             print(f"{package}: missing")
     results = []
-    for result in measure(options.seed, options.first, options.count, options.only):
+    numbers = options.seed, options.first, options.count
+    for result in measure(*numbers, options.only, options.wrong):
         results.append(result)
         k, kind, name, how, said = result
-        if how != "passed":
-            print(f"[{k}] {kind}: {name}: {how}", flush=True)
+        if how != ("false alarm" if options.wrong else "passed"):
+            word = OUTCOMES[how] if options.wrong else how
+            print(f"[{k}] {kind}: {name}: {word}", flush=True)
             if options.verbose:
                 print(said, flush=True)
         elif options.verbose and options.count == 1:
             print(name, how)
-    for line in table(results):
+    for line in table(results, options.wrong):
         print(line)
 
 

@@ -25,6 +25,7 @@ from autograd_core.testing.arrays import NDArray
 FIRST, LAST = 4, 46  # exponents of the steps, from 1/16 to 1e-14
 PROBES = (18, 19, 20)  # exponents of short steps that longer ones must not contradict
 NOISE = 1e-6  # relative to a function's values; more than that is not noise
+QUANTUM = 1e-4  # relative to a function's values; larger steps are its own
 COLUMNS = 6  # of a tableau: what is older does not count any more
 SOON, LATE = 1e-11, 1e-9  # relative errors with which to be content, at once and later
 ENOUGH = 1e-7  # relative error above which a slope is looked at from each side
@@ -113,7 +114,9 @@ def _two_sided(
     """
     at = function(0.0)
     near, doubt = _probe(function, eps)
-    noise = _noise(function) if cautious else np.asarray(0.0)
+    noise = np.asarray(0.0)
+    if cautious:
+        noise = np.maximum(_noise(function), _quantum(function))
     best, error = np.full(at.shape, np.nan), np.full(at.shape, np.inf)
     central: list[NDArray] = []
     jumps: list[NDArray] = []
@@ -180,6 +183,23 @@ def _noise(function: Along) -> NDArray:
     return np.where(np.isfinite(found), found, 0.0)
 
 
+def _quantum(function: Along) -> NDArray:
+    """Return the steps of values that are few numbers, as where all digits cancel.
+
+    Then halving a step does not halve the difference: it stays, or becomes 0. Steps
+    that are large for the values belong to the function: `floor` has them.
+    """
+    quantum = np.full(function(0.0).shape, np.inf)
+    size = np.abs(function(0.0))
+    before = np.zeros(size.shape)
+    for k in range(FIRST, PROBES[-1] + 4):
+        difference = np.abs(function(2.0**-k) - function(-(2.0**-k)))
+        stuck = (before > 0) & ((difference == 0) | (difference == before))
+        quantum = np.where(stuck, np.minimum(quantum, before), quantum)
+        before = difference
+    return np.where(quantum <= QUANTUM * size, quantum, 0.0)
+
+
 def _with_neighbours(sizes: NDArray) -> NDArray:
     """Return sizes, those below the median raised to it."""
     return np.maximum(sizes, np.median(sizes)) if sizes.size else sizes
@@ -236,6 +256,9 @@ def _one_sided(
             better = found < error
             best = np.where(better, rows[j], best)
             error = np.where(better, found, error)
+    # All steps may have been too long, on the other side of a pole.
+    last = np.abs(quotients[-1] - best) > 0.5 * np.abs(best) + 8 * rounding
+    error = np.where(last, np.inf, error)
     unbounded = _grows_without_bound(np.asarray(quotients[-8:]))
     best = np.where(unbounded, np.copysign(np.inf, quotients[-1]), best)
     error = np.where(unbounded, 0.0, error)

@@ -560,7 +560,9 @@ def wrong_for_large_arrays(at: Applied) -> Array | None:
 def one_of_many_elements_off(at: Applied) -> Array | None:
     """In arrays of more than 1000 elements one is multiplied by 1 + 1e-5."""
     right = at.right()
-    return _without(right, MANY, 1 + 1e-5) if _size(right) > MANY else None
+    if _size(right) <= MANY:
+        return None
+    return _without(right, np.argmax(np.abs(values(right))), 1 + 1e-5)
 
 
 @fault()
@@ -710,7 +712,11 @@ def wrong_above_three_halves(at: Applied) -> Array | None:
     return at.off_where(values(at.primal) > 1.5)
 
 
-@fault("arguments")
+def _is_elementwise(operation: Operation) -> bool:
+    return operation.elementwise
+
+
+@fault("arguments", applies=_is_elementwise)
 def wrong_in_a_narrow_band(at: Applied) -> Array | None:
     """Wrong by 1e-6 where the argument is between 0.30 and 0.32."""
     x = values(at.primal)
@@ -1039,7 +1045,8 @@ def one_buffer_for_all(at: Applied) -> Array | None:
     right = at.right()
     if isinstance(right, Tracked) or not right.shape:
         return None
-    buffer = at.memory.setdefault((right.shape, right.dtype), right * 1.0)
+    kind = right.shape, right.dtype, _strides(right)  # sums depend on the strides
+    buffer = at.memory.setdefault(kind, right * 1.0)
     try:
         buffer[...] = right
     except (TypeError, ValueError):

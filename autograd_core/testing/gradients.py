@@ -179,19 +179,28 @@ def check_grads(
     title = name or str(getattr(function, "__name__", type(function).__name__))
     settings = _settings(order, modes, argnums, using, jvp, vjp, grad, reference, seed)
     given = _case(function, arguments, settings.argnums)
+    if settings.argnums is not None:
+        numbers = tuple(k % len(arguments) for k in settings.argnums)
+        settings = replace(settings, argnums=numbers)
     case = _in_double_precision(given)
     settings = replace(settings, single=case is not given)
     report = Report(title)
     with np.errstate(all="ignore"):
         first = _check(case, settings, report, title, shrink)
+    expected = _derivatives(first) if backends else {}
     for backend in backends:
         with use_backend(backend), np.errstate(all="ignore"):
             there = _converted(case)
-            other = _check(
-                there, settings, Report(title), f"{title} on {backend}", shrink
-            )
+            called = f"{title} on {backend}"
+            other = _check(there, settings, Report(title), called, shrink)
             report.rows.append((f"everything, on {backend}", "", "holds"))
-            _require_agreement(first, other, there, title, backend, report)
+            got = _derivatives(other)
+        for mode, (names, arrays) in got.items():
+            found = _agreeing(mode, arrays, expected[mode][1], names, backend)
+            if found.failure:
+                text = written(found.failure, there, title, iter(()))
+                raise GradientError(text, found.failure)
+            report.rows.append((found.name, "", found.outcome))
     return report
 
 
@@ -716,37 +725,38 @@ def _hints(failure: Failure, case: Case, settings: Settings) -> Iterator[str]:
             )
 
 
-def _require_agreement(
-    first: Point, other: Point, case: Case, title: str, backend: str, report: Report
-) -> None:
-    """Raise unless another library gives the same derivatives."""
-    for mode, of in (("gradient", _gradient), ("tangent", _tangent)):
-        names, expected = of(first)
-        _, got = of(other)
-        if not names:
-            continue
-        found = near(f"{mode} on {backend}", got, expected, names, AGREEMENT)
-        if found.off.any():
-            sentence = "Every library gives the same derivative."
-            failure = Failure("libraries agree", sentence, (), found.what, found)
-            failure.wrong = found.off
-            raise GradientError(written(failure, case, title, iter(())), failure)
-        outcome = f"{found.got.size} elements of the {mode} on {backend}"
-        report.rows.append(("libraries agree", "", outcome))
+@dataclass(frozen=True)
+class Agreement:
+    """Whether two libraries agree, for the report."""
+
+    name: str
+    outcome: str
+    failure: Failure | None = None
 
 
-def _gradient(point: Point) -> tuple[tuple[str, ...], Arrays]:
-    problem = point.problem
-    if problem.vjp is None:
-        return (), ()
-    values, pullback = problem.pull()
-    point.start("libraries agree")
-    return problem.names, pullback(point.cotangents(values))
+def _agreeing(
+    mode: str, got: Arrays, expected: Arrays, names: tuple[str, ...], backend: str
+) -> Agreement:
+    """Compare derivatives computed by two libraries."""
+    found = near(f"{mode} on {backend}", got, expected, names, AGREEMENT)
+    name = "libraries agree"
+    if not found.off.any():
+        elements = f"{found.got.size} elements of the {mode} on {backend}"
+        return Agreement(name, elements)
+    sentence = "Every library gives the same derivative."
+    failure = Failure(name, sentence, (), found.what, found)
+    failure.wrong = found.off
+    return Agreement(name, "", failure)
 
 
-def _tangent(point: Point) -> tuple[tuple[str, ...], Arrays]:
-    problem = point.problem
-    if problem.jvp is None:
-        return (), ()
-    point.start("libraries agree")
-    return problem.outputs, problem.push(point.directions())
+def _derivatives(point: Point) -> dict[str, tuple[tuple[str, ...], Arrays]]:
+    """Return the gradient and the tangent, with the names of their arrays."""
+    problem, found = point.problem, {}
+    if problem.vjp:
+        values, pullback = problem.pull()
+        point.start("libraries agree")
+        found["gradient"] = problem.names, pullback(point.cotangents(values))
+    if problem.jvp:
+        point.start("libraries agree")
+        found["tangent"] = problem.outputs, problem.push(point.directions())
+    return found

@@ -17,11 +17,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TypeVar
+from itertools import islice
+from typing import TypeAlias, TypeVar
 
-from autograd_core.backend import use_backend
+from autograd_core.backend import get_backend, use_backend
 from autograd_core.errors import error
 from autograd_core.operation import Operation, registry
 from autograd_core.testing import operations as certification
@@ -85,18 +87,29 @@ class Outcome:
 
     Attributes
     ----------
-    mutant, verdict
-        Which, and whether it was caught.
-    by
-        What caught it: a scenario of `certify_operation` and a property.
+    operation, argument, mode, fault
+        What is wrong in the mutant, and where.
+    verdict
+        Whether it was caught, survived, or is equivalent to the original.
+    scenario, property
+        What caught it, of those that `certify_operation` puts it through.
     witness
         A call in which it differs from the original, or in how many it does not.
     """
 
-    mutant: Mutant
+    operation: str
+    argument: str
+    mode: str
+    fault: str
     verdict: str
-    by: tuple[str, str] = ("", "")
+    scenario: str = ""
+    property: str = ""
     witness: str = ""
+
+    def __str__(self) -> str:
+        """Return what is wrong, and where."""
+        of = f" of {self.argument}" if self.argument else ""
+        return f"{self.operation}{of}, {self.mode}: {self.fault}"
 
 
 @dataclass
@@ -128,29 +141,27 @@ class Summary:
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield a row for each fault: counts, and what caught most of its mutants."""
         yield ("fault", "caught", "survived", "equivalent", "caught by")
-        for name in FAULTS:
-            of = [one for one in self.outcomes if one.mutant.fault.name == name]
+        for name, fault in FAULTS.items():
+            of = [outcome for outcome in self.outcomes if outcome.fault == name]
             if of:
                 counts = Counter(outcome.verdict for outcome in of)
-                verdicts = (CAUGHT, SURVIVED, EQUIVALENT)
-                by = Counter(f"{one.by[1]}" for one in of if one.verdict == CAUGHT)
+                numbers = (str(counts[v]) for v in (CAUGHT, SURVIVED, EQUIVALENT))
+                by = Counter(one.property for one in of if one.verdict == CAUGHT)
                 found = [f"{what} ({n})" for what, n in by.most_common(2)]
                 found += [f"{len(by) - 2} more"] if len(by) > 2 else []
-                numbers = (str(counts[verdict]) for verdict in verdicts)
-                yield (FAULTS[name].sentence, *numbers, ", ".join(found))
+                yield (fault.sentence, *numbers, ", ".join(found))
 
-    def scenarios(self) -> Iterator[tuple[str, ...]]:
-        """Yield a row for each scenario: how many mutants it was the first to catch."""
-        yield ("scenario", "property", "mutants caught")
-        by = Counter(outcome.by for outcome in self.of(CAUGHT))
-        for (scenario, what), count in sorted(by.items(), key=lambda item: -item[1]):
+    def catches(self) -> Iterator[tuple[str, ...]]:
+        """Yield a row for each scenario and property: how many mutants it caught."""
+        yield ("scenario", "property", "caught")
+        by = Counter((one.scenario, one.property) for one in self.of(CAUGHT))
+        for (scenario, what), count in by.most_common():
             yield scenario, what, str(count)
 
     def markdown(self) -> str:
         """Return the summary in Markdown."""
-        parts = [self.counts + ".", table(self.rows()), table(self.scenarios())]
+        parts = [self.counts + ".", table(self.rows()), table(self.catches())]
         if self.survivors:
-            parts.append("Survivors:\n")
             parts.append("\n".join(f"- {line}" for line in self._survived()))
         return "\n\n".join(parts) + "\n"
 
@@ -160,7 +171,7 @@ class Summary:
 
     def _survived(self) -> Iterator[str]:
         for outcome in self.survivors:
-            yield f"{outcome.mutant} (seen at {outcome.witness})"
+            yield f"survived: {outcome} (seen at {outcome.witness})"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:
@@ -206,6 +217,7 @@ def run(
     faults: Sequence[str] | None = None,
     sample: int | None = None,
     seed: int = 0,
+    jobs: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Summary:
     """Plant faults in operations, and see which of them the checker catches.
@@ -218,8 +230,10 @@ def run(
         How many mutants to draw at random; by default all are made.
     seed
         Of the sample.
+    jobs
+        In how many processes.
     progress
-        Called with a line about each mutant.
+        Called with a line after each operation.
 
     Returns
     -------
@@ -231,55 +245,94 @@ def run(
     ValueError
         If an operation or a fault is not known.
     """
+    start = time.perf_counter()
     known = {name: one for name, one in registry.items() if any(one.jvp)}
     chosen = [_named("operation", known, name) for name in operations or known]
     planted = [_named("fault", FAULTS, name) for name in faults or FAULTS]
     candidates = list(_candidates(chosen, planted))
     if sample is not None:
         random.Random(seed).shuffle(candidates)
-    return _judged(candidates, sample, progress)
-
-
-def _judged(
-    candidates: Sequence[Mutant],
-    sample: int | None,
-    progress: Callable[[str], None] | None,
-) -> Summary:
-    """Judge mutants until there are enough."""
-    summary, start = Summary(), time.perf_counter()
-    witnesses: dict[str, Witnesses] = {}
-    for k, mutant in enumerate(candidates):
-        if len(summary.outcomes) == sample:
-            break
-        if mutant.wrong is None:
-            continue
-        name = mutant.operation.name
-        if name not in witnesses:
-            witnesses[name] = Witnesses(mutant.operation)
-        summary.outcomes.append(judge(mutant, witnesses[name]))
+        candidates = _first_real(candidates, sample)
+    tasks = list(_tasks(candidates))
+    summary = Summary()
+    for k, outcomes in enumerate(_done(tasks, jobs), start=1):
+        summary.outcomes += outcomes
         summary.seconds = time.perf_counter() - start
         if progress:
-            done = (k + 1) / len(candidates)
-            if sample:
-                done = len(summary.outcomes) / sample
-            progress(f"{done:4.0%} {summary.counts}: {mutant}")
+            progress(f"{k} of {len(tasks)} operations, {summary.counts}")
     return summary
 
 
-def judge(mutant: Mutant, witnesses: Witnesses) -> Outcome:
-    """Return whether a mutant is caught, and what else is known of it."""
+def _first_real(candidates: Iterable[Mutant], count: int) -> list[Mutant]:
+    """Return the first mutants whose fault has a place."""
+    return list(islice((one for one in candidates if one.wrong is not None), count))
+
+
+Task: TypeAlias = tuple[str, str, list[tuple[str, int, Modes]]]
+"""A backend, an operation, and for each mutant of it fault, argument and modes."""
+
+
+def _tasks(candidates: Iterable[Mutant]) -> Iterator[Task]:
+    """Yield what to judge of each operation, by names, for other processes."""
+    of: dict[str, list[tuple[str, int, Modes]]] = {}
+    for mutant in candidates:
+        place = mutant.fault.name, mutant.place, mutant.modes
+        of.setdefault(mutant.operation.name, []).append(place)
+    for name, places in of.items():
+        yield get_backend().name, name, places
+
+
+def _done(tasks: Sequence[Task], jobs: int) -> Iterator[list[Outcome]]:
+    """Yield the outcomes for each operation."""
+    if jobs == 1:
+        yield from map(_outcomes, tasks)
+    else:
+        with ProcessPoolExecutor(jobs) as pool:
+            yield from pool.map(_outcomes, tasks)
+
+
+def _outcomes(task: Task) -> list[Outcome]:
+    """Judge mutants of one operation."""
+    library, name, places = task
+    operation = registry[name]
+    witnesses = Witnesses(operation)
+    last: dict[str, str] = {}  # where a fault was caught, to be tried first
+    outcomes = []
+    with use_backend(library):
+        for fault, place, modes in places:
+            mutant = Mutant(FAULTS[fault], operation, place, modes)
+            if mutant.wrong is not None:
+                outcome = judge(mutant, witnesses, last.get(fault))
+                last[fault] = outcome.scenario
+                outcomes.append(outcome)
+    return outcomes
+
+
+def judge(mutant: Mutant, witnesses: Witnesses, scenario: str | None = None) -> Outcome:
+    """Return whether a mutant is caught, and what else is known of it.
+
+    Parameters
+    ----------
+    mutant
+        A mutant whose fault has a place.
+    witnesses
+        Of the original operation.
+    scenario
+        Where to look first.
+    """
+    what = mutant.operation.name, mutant.argument, mutant.mode, mutant.fault.name
     first, second = mutant.wrong, mutant.wrong
     assert first is not None
     assert second is not None
     stimulus = witnesses.difference(first)
     if stimulus is None:
         same = f"the same bits in {len(witnesses.stimuli)} calls"
-        return Outcome(mutant, EQUIVALENT, witness=same)
-    failure = certification.first_failure(second)
+        return Outcome(*what, EQUIVALENT, witness=same)
+    failure = certification.first_failure(second, scenario)
     if failure is None:
-        return Outcome(mutant, SURVIVED, witness=str(stimulus))
+        return Outcome(*what, SURVIVED, witness=str(stimulus))
     scenario, fault = failure
-    return Outcome(mutant, CAUGHT, (scenario, _what(fault)), str(stimulus))
+    return Outcome(*what, CAUGHT, scenario, _what(fault), str(stimulus))
 
 
 def _what(fault: Exception) -> str:
@@ -287,7 +340,7 @@ def _what(fault: Exception) -> str:
     if isinstance(fault, InconclusiveError):
         return "cannot be judged"
     if isinstance(fault, AssertionError):
-        return getattr(fault, "property", "the declared gradient")
+        return str(getattr(fault, "property", "the declared gradient"))
     return f"raises {type(fault).__name__}"
 
 
@@ -318,6 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.faults,
                 options.sample,
                 options.seed,
+                options.jobs,
                 progress,
             )
     except (ImportError, ValueError) as cause:
@@ -339,6 +393,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", type=_names, metavar="NAME,...")
     parser.add_argument("--sample", type=int, metavar="N", help="draw so many mutants")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes")
     parser.add_argument("--backend", default="numpy", metavar="NAME")
     parser.add_argument("--markdown", action="store_true", help="print tables")
     return parser

@@ -31,7 +31,7 @@ from autograd_core.testing.report import GradientError, InconclusiveError
 Scenario: TypeAlias = Callable[[Operation], Iterator[str]]
 
 SCENARIOS: dict[str, Scenario] = {}
-MAGNITUDES = (1e-3, 20.0)
+MAGNITUDES = (1e-9, 1e-3, 20.0, 4e3)
 NUMBERS = (2.0, 2, 0.5)
 
 _shrinks: ContextVar[bool] = ContextVar("shrinks", default=True)
@@ -48,7 +48,10 @@ def scenario(name: str) -> Callable[[Scenario], Scenario]:
 
 
 def certify_operation(
-    operation: Operation | Callable[..., Any] | str, *, raises: bool = True
+    operation: Operation | Callable[..., Any] | str,
+    *,
+    only: Sequence[str] = (),
+    raises: bool = True,
 ) -> Certificate:
     """Put a declared operation through everything asked of this project's own.
 
@@ -62,6 +65,8 @@ def certify_operation(
     ----------
     operation
         A declared operation, its public function, or its name.
+    only
+        Names of scenarios, to leave the others out.
     raises
         Whether to raise if a scenario fails.
 
@@ -85,7 +90,7 @@ def certify_operation(
     """
     found = _declared(operation)
     certificate = Certificate(f"operation {found.name} on {backend.get_backend()}")
-    for name, check in SCENARIOS.items():
+    for name, check in _chosen(only).items():
         checked = 0
         try:
             for _ in check(found):
@@ -103,16 +108,19 @@ def certify_operation(
     return certificate.require() if raises else certificate
 
 
-def first_failure(operation: Operation) -> tuple[str, Exception] | None:
+def first_failure(
+    operation: Operation, likely: str | None = None
+) -> tuple[str, Exception] | None:
     """Return the first scenario that an operation fails, and how; None if it passes.
 
-    For mutation runs, which need no more: nothing is shrunk.
+    For mutation runs, which need no more: nothing is shrunk. The scenario that is
+    likely to fail comes first.
     """
     before = _shrinks.set(False)
     try:
-        for name, check in SCENARIOS.items():
+        for name in sorted(SCENARIOS, key=lambda name: name != likely):
             try:
-                for _ in check(operation):
+                for _ in SCENARIOS[name](operation):
                     pass
             except Exception as fault:
                 return name, fault
@@ -139,8 +147,23 @@ def _declared(operation: Operation | Callable[..., Any] | str) -> Operation:
     return found
 
 
+def _chosen(only: Sequence[str]) -> dict[str, Scenario]:
+    for name in only:
+        if name not in SCENARIOS:
+            raise error(
+                ValueError,
+                "certify_operation",
+                f"only must name scenarios, among {', '.join(map(repr, SCENARIOS))}",
+                repr(name),
+                "Leave it out for all.",
+            )
+    return {name: SCENARIOS[name] for name in only or SCENARIOS}
+
+
 def _has_calls(operation: Operation) -> bool:
-    return any(sample.shapes for sample in operation.samples)
+    """Say whether there are calls with arrays, and rules or a body for them."""
+    derivable = any(operation.jvp) or not operation.jvp
+    return derivable and any(sample.shapes for sample in operation.samples)
 
 
 def _check(call: Call, order: int, seed: int = 0) -> str:
@@ -177,6 +200,7 @@ def _varied(name: str) -> None:
 
 for _name in (
     "axes of length 1 and 0",
+    "more axes and fewer",
     "every axis and none",
     "switches",
     "large arrays",
@@ -217,11 +241,40 @@ def other_points(operation: Operation) -> Iterator[str]:
                 yield _check(other, order=1, seed=seed)
 
 
+@scenario("whole numbers")
+def whole_numbers(operation: Operation) -> Iterator[str]:
+    """Check at zeros, whole numbers and ties: rules may treat them apart."""
+    for call in list(calls(operation))[:2]:
+        values = [
+            _within(np.resize([0.0, 1.0, 2.0, -1.0, 0.0, 3.0, 2.0], v.shape), domain)
+            for v, domain in zip(call.values, call.domains, strict=True)
+        ]
+        other = replace(call, values=tuple(values))
+        if is_taken(other):
+            with suppress(InconclusiveError):
+                _check(other, order=1)
+            yield repr(other)
+
+
+@scenario("one sample, to third order")
+def third_order(operation: Operation) -> Iterator[str]:
+    """Check the smallest sample that is not empty one order higher."""
+    sizes = {
+        k: sum(v.size for v in call.values) for k, call in enumerate(calls(operation))
+    }
+    filled = [k for k, size in sizes.items() if size]
+    if filled:
+        smallest = min(filled, key=lambda k: sizes[k])
+        call = list(calls(operation))[smallest]
+        if any(operation.jvp) or is_taken(call):
+            yield _check(call, order=3)
+
+
 @scenario("Python numbers for arrays")
 def python_numbers(operation: Operation) -> Iterator[str]:
     """Check ``f(x, 2.0)``, ``f(2, x)`` and so on: rules may treat numbers apart."""
     call = max(calls(operation), key=lambda call: len(call.values))
-    if operation.variadic or len(call.values) < 2:
+    if operation.variadic or len(call.values) < 2 or not operation.jvp:
         return
     for k in range(len(call.values)):
         for number in NUMBERS:

@@ -200,30 +200,36 @@ class Point:
         """Return what the derivative along tangents should be."""
         return self.reference(self.problem, tangents, self.cautious)
 
-    def beside(self, tangents: Arrays, at: Slopes) -> Slopes:
+    def beside(self, tangents: Arrays, at: Slopes, missed: NDArray) -> Slopes:
         """Widen what is known of a kink by the slopes at random points around it.
 
         There each branch is smooth; a derivative at the kink is a mean of theirs. At a
-        jump of the values it is what they have in common.
+        jump of the values it is what they have in common. Slopes to both sides may
+        agree by chance: elements that were missed are looked at as well.
         """
         problem = self.problem
-        usual = _finite(row(problem.values())) * NEAR / 64
         low, high = np.full(at.low.shape, np.inf), np.full(at.low.shape, -np.inf)
         for _ in range(NEIGHBOURS):
             moved = [
-                x + self.draw(x, scale * NEAR)
-                for x, scale in zip(problem.leaves, problem.scales, strict=True)
+                x + self.draw(x, scale * NEAR) if row([v]).any() else x
+                for x, scale, v in zip(
+                    problem.leaves, problem.scales, tangents, strict=True
+                )
             ]
             shorter = tuple(v * NEAR / 64 for v in tangents)
-            found = self.reference(problem.at(moved), shorter, False)
+            neighbour = problem.at(moved)
+            found = self.reference(neighbour, shorter, True)
+            usual = moduli(neighbour.values()) * NEAR / 64
             with np.errstate(all="ignore"):
                 known = SAFETY * found.error <= POOR * np.maximum(
                     np.abs(found.low), usual
                 )
                 slope = np.where(known, found.low * 64 / NEAR, np.nan)
                 low, high = np.fmin(low, slope), np.fmax(high, slope)
-        where = (at.kinked | at.unknown) & np.isfinite(low) & np.isfinite(high)
-        wide = 64 * NEAR * np.maximum(np.abs(low), np.abs(high))
+        largest = np.maximum(np.abs(low), np.abs(high))
+        where = at.kinked | at.unknown | (missed & (high - low > POOR * largest))
+        where &= np.isfinite(low) & np.isfinite(high)
+        wide = 64 * NEAR * largest
         jump = np.isinf(at.low) | np.isinf(at.high) | at.unknown
         low = np.where(jump, low, np.fmin(low, at.low))
         high = np.where(jump, high, np.fmax(high, at.high))
@@ -523,16 +529,19 @@ def _against_slopes(point: Point, k: int, direction: Array) -> Comparison:
     problem, tangents = point.problem, point.only(k, direction)
     got = row(problem.alone(k).push((direction,)))
     slopes = point.slopes(tangents)
-    missed = (got < slopes.low) | (got > slopes.high)
-    if (missed & (slopes.kinked | slopes.unknown)).any():
-        slopes = point.beside(tangents, slopes)
-    values = problem.values()
-    compared = _in(f"jvp along {problem.names[k]}", got, slopes, point.rounding)
+    values, names = problem.values(), problem.outputs
     # A derivative is right to rounding errors of the function: 1 - y * y for tanh.
-    compared.tolerance += (
-        point.rounding * _finite(row(values)) * point.length(k, direction)
-    )
-    compared.place = lambda i: unravel(i, values, problem.outputs)
+    floor = point.rounding * moduli(values) * point.length(k, direction)
+
+    def against(slopes: Slopes) -> Comparison:
+        found = _in(f"jvp along {problem.names[k]}", got, slopes, point.rounding)
+        found.tolerance += floor
+        found.place = lambda i: unravel(i, values, names)
+        return found
+
+    compared = against(slopes)
+    if compared.off.any() or (slopes.unknown & np.isfinite(row(values))).any():
+        compared = against(point.beside(tangents, slopes, compared.off))
 
     def closer() -> Iterator[Comparison]:
         for name, unit, length in _units(problem.names[k], direction):
@@ -542,6 +551,18 @@ def _against_slopes(point: Point, k: int, direction: Array) -> Comparison:
 
     compared.closer = closer
     return compared
+
+
+def moduli(arrays: Sequence[Array]) -> NDArray:
+    """Return the sizes of all elements as `row` lays them out, 0 where not finite.
+
+    Of a complex number both parts have its modulus: rounding errors are of that size.
+    """
+    found = [np.zeros(0)]
+    for x in arrays:
+        size = np.abs(to_numpy(x)).ravel().astype(np.float64)
+        found.append(np.repeat(size, 2 if is_complex(x) else 1))
+    return _finite(np.concatenate(found))
 
 
 def _finite(x: NDArray) -> NDArray:
@@ -584,11 +605,48 @@ def _units(leaf: str, direction: Array) -> Iterator[tuple[str, Array, float]]:
             yield leaf + place + part, like(unit, direction), float(length)
 
 
+def _sum_of(
+    parts: list[tuple[float, Arrays]],
+    derivative: Callable[[Arrays], Arrays],
+    whole: Arrays,
+    names: Sequence[str],
+    rounding: float,
+) -> Comparison:
+    """Compare a derivative with the sum of those of the parts of its seed."""
+    total, largest = tuple(map(zeros_like, whole)), 0.0
+    for factor, part in parts:
+        term = derivative(part)
+        total = combined(1.0, total, factor, term)
+        largest = max(largest, factor * float(np.max(moduli(term), initial=0.0)))
+    found = near("", total, whole, names, rounding)
+    found.tolerance += rounding * largest
+    found.unknown = ~np.isfinite(found.low)  # inf - inf is nan
+    return found
+
+
+def _split(
+    point: Point, seeds: Arrays
+) -> Iterator[tuple[str, list[tuple[float, Arrays]]]]:
+    """Yield ways to write seeds as sums of what rules might treat apart."""
+    masks = [point.rng.random(tuple(v.shape)) < 0.5 for v in seeds]
+    pairs = list(zip(masks, seeds, strict=True))
+    some = tuple(like(np.where(m, to_numpy(v), 0), v) for m, v in pairs)
+    rest = tuple(like(np.where(m, 0, to_numpy(v)), v) for m, v in pairs)
+    yield "seeds with zeros in them", [(1.0, some), (1.0, rest)]
+    ones = tuple(like(np.ones(tuple(v.shape)), v) for v in seeds)
+    yield "ones", [(1.0, ones), (1.0, combined(1.0, seeds, -1.0, ones))]
+    in_range = all(1e-60 < scale < 1e60 for scale in point.problem.scales)
+    if precision(seeds) < 1e-10 and in_range:
+        for name, factor in (("tiny seeds", 2.0**-60), ("large seeds", 2.0**60)):
+            yield name, [(1 / factor, tuple(factor * v for v in seeds))]
+
+
 @holds("forward mode is linear", "forward")
 def forward_is_linear(point: Point) -> Found:
     """``J (2 v - 3 w) = 2 J v - 3 J w``, and a tangent of zeros gives exact zeros.
 
-    Also, the tangents of all arguments together give the sum of what each gives.
+    Also for tangents that are tiny, large, ones, or zero in part; and the tangents of
+    all arguments together give the sum of what each gives.
     """
     problem = point.problem
     v, w = point.directions(), point.directions()
@@ -599,6 +657,10 @@ def forward_is_linear(point: Point) -> Found:
     yield near("jvp along 2 v - 3 w", together, apart, names, rounding)
     zeros = tuple(map(zeros_like, v))
     yield exactly_zero("jvp along zeros", problem.push(zeros), j_v, names)
+    for what, parts in _split(point, v):
+        found = _sum_of(parts, problem.push, j_v, names, rounding)
+        found.what = f"jvp along {what}"
+        yield found
     if len(v) > 1:
         total = tuple(map(zeros_like, j_v))
         for k, direction in enumerate(v):
@@ -633,8 +695,9 @@ def reverse_is_the_transpose(point: Point) -> Found:
                 *_balanced(point, k, bar, direction),
             ):
                 compared = _paired(point, u, row([bar]), row([v]), slopes)
-                weight = np.sum(np.abs(u) * _finite(row(values)))
-                compared.tolerance += point.rounding * weight * point.length(k, v)
+                if problem.jvp is None:
+                    weight = np.sum(np.abs(u) * moduli(values))
+                    compared.tolerance += point.rounding * weight * point.length(k, v)
                 compared.what = f"gradient of {name} with respect to {problem.names[k]}"
                 compared.closer = _closer(point, k, u, bar, direction)
                 yield compared
@@ -684,7 +747,7 @@ def _paired(
     """Compare ``<bar, v>`` with ``<u, J v>``, where the latter may be an interval."""
     with np.errstate(all="ignore"):
         ends = np.stack([u * slopes.low, u * slopes.high])
-        got = bar * v
+        got = np.where(v == 0, 0.0, bar * v)
         error = float(np.sum(np.abs(u) * slopes.error))
         terms = np.sum(_finite(ends[0])) + np.sum(_finite(got))
     counts = u != 0
@@ -754,6 +817,10 @@ def reverse_is_linear(point: Point) -> Found:
     yield near("gradient for 2 u - 3 w", together, apart, names, rounding)
     zeros = pullback(tuple(map(zeros_like, u)))
     yield exactly_zero("gradient for cotangents of zeros", zeros, bars_u, names)
+    for what, parts in _split(point, u):
+        found = _sum_of(parts, pullback, bars_u, names, rounding)
+        found.what = f"gradient for {what}"
+        yield found
     if len(problem.leaves) > 1:
         alone: list[Array] = []
         for k in range(len(problem.leaves)):
@@ -784,7 +851,7 @@ def nestings_agree(point: Point) -> Found:
     _, pull = gradient.pull()
     bars = pull(v)
     # H v is right to rounding errors of the gradient, of which it is a change.
-    sizes = [np.max(_finite(row([bar])), initial=0.0) for bar in pullback(u)]
+    sizes = [np.max(moduli([bar]), initial=0.0) for bar in pullback(u)]
 
     def hessian_product(over: str, got: Arrays) -> Comparison:
         what = f"second derivative, reverse over {over}"

@@ -177,7 +177,7 @@ def resemblance(found: Comparison, wrong: NDArray) -> str:
     with np.errstate(all="ignore"):
         ratios = got / expected
     if not np.isfinite(ratios).all() or np.ptp(ratios) > ALIKE * np.abs(ratios).max():
-        same = np.array_equal(np.sort(got), np.sort(expected)) and got.size > 1
+        same = got.size > 1 and np.allclose(np.sort(got), np.sort(expected), ALIKE)
         return "as if the elements were in the wrong order" if same else ""
     ratio = float(ratios[0])
     names = [found.place(int(k)) for k in np.flatnonzero(wrong)]

@@ -22,7 +22,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -570,9 +570,9 @@ def _calls(draw: st.DrawFn, operation: Operation, kinks: bool, max_side: int) ->
     sample = draw(st.sampled_from(operation.samples))
     if not {"key", "shape"} <= set(operation.statics):  # a place goes with its shape
         sample = _of_other_lengths(draw, operation, sample, max_side)
-        for propose in (_of_fewer_axes, _of_other_shapes, _of_other_statics):
+        for propose in PROPOSALS:
             for proposed in propose(draw, operation, sample, max_side):
-                if _is_taken(operation, proposed):
+                if proposed != sample and _is_taken(operation, proposed):
                     sample = proposed
     call = _with_values(draw, Call(operation, sample, ()), kinks)
     assume(sample in operation.samples or is_taken(call))
@@ -654,16 +654,19 @@ def _of_other_shapes(
         yield replace(sample, shapes=parts)
 
 
-def _of_other_statics(
-    draw: st.DrawFn, operation: Operation, sample: Sample, max_side: int
+def _of_variants(
+    name: str, draw: st.DrawFn, operation: Operation, sample: Sample, max_side: int
 ) -> Iterator[Sample]:
-    """Propose another axis, and then the switches turned."""
-    for name in ("every axis and none", "switches"):
-        varied = list(VARIANTS[name](operation, sample))
-        if varied:
-            proposed = draw(st.sampled_from([sample, *varied]))
-            yield proposed
-            sample = proposed if _is_taken(operation, proposed) else sample
+    """Propose one of the variants that certificates look at all of."""
+    yield draw(st.sampled_from([sample, *VARIANTS[name](operation, sample)]))
+
+
+PROPOSALS = (
+    _of_fewer_axes,
+    _of_other_shapes,
+    partial(_of_variants, "every axis and none"),
+    partial(_of_variants, "switches"),
+)
 
 
 def _with_values(draw: st.DrawFn, call: Call, kinks: bool) -> Call:

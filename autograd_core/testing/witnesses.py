@@ -37,6 +37,7 @@ from autograd_core.testing.properties import layouts
 Arrays: TypeAlias = tuple[Array, ...]
 Shape: TypeAlias = tuple[int, ...]
 NUMBERS = (2.0, 2, -1.5)
+LAYOUTS = ("transposed", "reversed", "spaced out", "of stride 0")
 
 # ------------------------------------------------------------------ what is special
 
@@ -155,10 +156,13 @@ class Stimulus:
         """Return a copy of an array in this layout."""
         if not hasattr(x, "dtype"):
             return x
-        return layouts(x).get(self.layout) if layouts(x) and self.layout else copied(x)
+        found = layouts(x).get(self.layout)
+        return copied(x) if found is None else found
 
     def _seeds(self, arrays: Arrays) -> Arrays:
         made = (like(SEEDS[self.seed](tuple(x.shape)), x) for x in arrays)
+        if self.layout == "of stride 0":
+            return tuple(map(spread, made))
         return tuple(map(self._laid, made))
 
     def _first(self, function: Function, arrays: Arrays) -> Iterator[Any]:
@@ -201,6 +205,13 @@ def copied(x: Array) -> Array:
     return like(to_numpy(x), x)
 
 
+def spread(x: Array) -> Array:
+    """Return an array of stride 0 all of whose elements are the first."""
+    if isinstance(x, np.ndarray) and x.size:
+        return np.broadcast_to(x.ravel()[0], x.shape)
+    return x
+
+
 def bits(x: Any) -> Any:
     """Return the kind of an array, and its elements to the last bit."""
     if not hasattr(x, "dtype"):
@@ -234,9 +245,7 @@ def stimuli(operation: Operation) -> Iterator[Stimulus]:
         single = tuple(astype(x, "float32") for x in arrays)
         yield Stimulus(call, single, "float32")
         yield from (Stimulus(call, arrays, seed=seed) for seed in SEEDS)
-        if any(map(layouts, arrays)):
-            for layout in ("transposed", "reversed", "spaced out"):
-                yield Stimulus(call, arrays, layout=layout)
+        yield from (Stimulus(call, arrays, layout=layout) for layout in LAYOUTS)
         yield from _beside_others(call)
     for call in (*declared, *variants(operation, "large arrays")):
         for what, change in VALUES.items():
@@ -245,6 +254,8 @@ def stimuli(operation: Operation) -> Iterator[Stimulus]:
                 yield Stimulus(other, other.arrays(), f"values {what}")
     for call in varied(operation):
         yield Stimulus(call, call.arrays())
+    for call in variants(operation, "large arrays"):
+        yield from (Stimulus(call, call.arrays(), layout=layout) for layout in LAYOUTS)
 
 
 def varied(operation: Operation) -> Iterator[Call]:

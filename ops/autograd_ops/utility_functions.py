@@ -35,6 +35,8 @@ def diff(
     x: Array, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
 ) -> Array:
     """Difference of neighbours along an axis, ``n`` times."""
+    if n == 0:
+        return x
     (k,) = normalized(axis, x.ndim)
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=k) if len(parts) > 1 else x

@@ -586,14 +586,15 @@ def fault_in_dtype():
 
 
 def fault_in_single_precision():
+    """Nobody asked for float32 here, but operators promise to keep it."""
     two = np.asarray(2.0)
-    jvp = lambda f, p, t: (f(*p), ag.pytree.map(lambda v: v * two, t))  # noqa: E731
-    vjp = lambda f, *p: (f(*p), lambda u: ag.pytree.map(lambda v: v * two, (u,)))  # noqa: E731
     given = SimpleNamespace(
-        jvp=lambda f, p, t: (f(*p), tuple(v * two for v in t)),
-        vjp=lambda f, *p: (f(*p), lambda u: tuple(v * two for v in u)),
+        jvp=lambda f, primals, tangents: (
+            f(*primals),
+            tuple(v * two for v in tangents),
+        ),
+        vjp=lambda f, *primals: (f(*primals), lambda u: tuple(v * two for v in u)),
     )
-    del jvp, vjp
     check_grads(lambda x: x * 2, X, using=given, order=1)
 
 
@@ -738,8 +739,9 @@ N = 1000
 LARGE = np.random.default_rng(0).normal(size=N)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("dtype", "seed"), [("float64", 0), ("float64", 1), ("float32", 0)]
+)
 def test_faults_that_other_checkers_accept(dtype, seed):
     """A zero derivative of many small terms; one element of a thousand; 1e-6."""
     x = LARGE.astype(dtype)
