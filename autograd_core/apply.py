@@ -17,6 +17,7 @@ from autograd_core.library import argument_names, call_library, with_own_dtype
 from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import (
     Tracked,
+    is_differentiable,
     lowest,
     make_dual,
     make_tensor,
@@ -179,7 +180,10 @@ class Call:
         if self.operation.variadic:
             shapes = tuple(value.shape for value in self.lower)
             return known | {"shapes": shapes, "starts": starts(shapes, known["axis"])}
-        known.update(zip(self.operation.arguments, self.lower, strict=True))
+        values = self.lower
+        if self.operation.elementwise:  # computed in the dtype of the result
+            values = [_promoted(x, self.y.dtype) for x in values]
+        known.update(zip(self.operation.arguments, values, strict=True))
         return known
 
     # ---- putting the level back
@@ -304,6 +308,13 @@ def _no_rule(
         "Declare one (docs/add_an_operation.md), or say stop_gradient(x) if no "
         "derivative is wanted.",
     )
+
+
+def _promoted(x: Any, dtype: Any) -> Any:
+    """Return an array of floats in a dtype, everything else as it is."""
+    if is_differentiable(x) and x.dtype != dtype:
+        return namespace_of(x).astype(x, dtype)
+    return x
 
 
 def restore(

@@ -202,7 +202,7 @@ def large(operation: Operation, sample: Sample) -> Iterator[Sample]:
     """Make every axis longer, to a thousand elements, no two alike by chance."""
     lengths = sorted({n for shape in sample.shapes for n in shape if n > 1})
     longest = max((len(shape) for shape in sample.shapes), default=0)
-    length = {1: 1200, 2: 36}.get(longest, 11)
+    length = {1: 1200 if len(lengths) == 1 else 36, 2: 36}.get(longest, 11)
     if lengths:
         yield resized(sample, {n: length + k for k, n in enumerate(lengths)})
 

@@ -257,8 +257,9 @@ def _one_sided(
             best = np.where(better, rows[j], best)
             error = np.where(better, found, error)
     # All steps may have been too long, on the other side of a pole.
-    last = np.abs(quotients[-1] - best) > 0.5 * np.abs(best) + 8 * rounding
-    error = np.where(last, np.inf, error)
+    usual = 0.5 * np.abs(best) + 1e-6 * np.abs(quotients[0])
+    contradicted = np.abs(quotients[-1] - best) > usual + 8 * rounding + SAFETY * error
+    error = np.where(contradicted, np.inf, error)
     unbounded = _grows_without_bound(np.asarray(quotients[-8:]))
     best = np.where(unbounded, np.copysign(np.inf, quotients[-1]), best)
     error = np.where(unbounded, 0.0, error)

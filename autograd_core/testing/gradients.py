@@ -474,6 +474,7 @@ class Outcome:
     skipped: str = ""
     unknown: str = ""
     failure: Failure | None = None
+    kinked: bool = False
 
 
 def _check(
@@ -481,8 +482,9 @@ def _check(
 ) -> Point:
     """Check everything, fill the report in, and raise what is wrong."""
     point = _point(case, settings)
-    unknown = ""
+    unknown, kinked = "", False
     for outcome in _outcomes(point, settings.order):
+        kinked |= outcome.kinked
         if outcome.failure:
             raise _failed(outcome.failure, case, settings, title, shrink)
         unknown = unknown or outcome.unknown
@@ -491,6 +493,9 @@ def _check(
         report.rows.append((outcome.row.name, stage, how or outcome.skipped or "holds"))
     if settings.order > 1 and not settings.operators:
         why = "not checked: a given derivative does not nest"
+        report.rows.append(("second order", "", why))
+    elif settings.order > 1 and kinked:
+        why = "not checked: the first derivative jumps at a kink"
         report.rows.append(("second order", "", why))
     elif settings.order > 1 and not _moderate(point):
         why = "not checked: its numbers may overflow"
@@ -517,12 +522,16 @@ def _outcomes(
     only: Failure | None = None,
 ) -> Iterator[Outcome]:
     """Yield how each property went, of the function and then of its derivatives."""
-    problem = point.problem
+    problem, kinked = point.problem, False
     for listed in PROPERTIES:
         if only and not _concerns(listed, stage, only):
             continue
         if _applies(listed, problem, order, stage):
-            yield _outcome(listed, point, stage)
+            outcome = _outcome(listed, point, stage)
+            kinked |= outcome.kinked
+            yield outcome
+    if kinked:
+        return  # where the first derivative jumps there is no second
     if order > 1 and problem.operators and _moderate(point):
         for name, derived in _derived(point):
             yield from _outcomes(derived, order - 1, (name, *stage), only)
@@ -569,7 +578,7 @@ def _applies(listed: Row, problem: Problem, order: int, stage: tuple[str, ...]) 
 def _outcome(listed: Row, point: Point, stage: tuple[str, ...]) -> Outcome:
     """Check one property."""
     point.start(listed.name)
-    elements, unknown, skipped = 0, "", ""
+    elements, unknown, skipped, kinked = 0, "", "", False
     for k, found in enumerate(listed.check(point)):
         failure = None
         if isinstance(found, Skip):
@@ -580,6 +589,7 @@ def _outcome(listed: Row, point: Point, stage: tuple[str, ...]) -> Outcome:
             failure.violation = found
         else:
             elements += found.got.size
+            kinked |= bool((found.low != found.high).any())
             wrong = _wrong(listed, point, k, found)
             if wrong.any():
                 failure = Failure(listed.name, listed.sentence, stage, found.what)
@@ -588,7 +598,7 @@ def _outcome(listed: Row, point: Point, stage: tuple[str, ...]) -> Outcome:
             unknown = unknown or _unknown(found)
         if failure:
             return Outcome(listed, stage, elements, failure=failure)
-    return Outcome(listed, stage, elements, skipped, unknown)
+    return Outcome(listed, stage, elements, skipped, unknown, kinked=kinked)
 
 
 def _unknown(found: Comparison) -> str:
@@ -658,7 +668,9 @@ def _moved(
     for x, scale in zip(point.problem.leaves, point.problem.scales, strict=True):
         value = to_numpy(x)
         sizes = np.where(value == 0, scale, value)
-        moved = value + distance * sizes * rng.integers(-4, 5, value.shape)
+        # no element stands still, and no two that are equal stay so
+        by = rng.uniform(1, 4, value.shape) * rng.choice([-1.0, 1.0], value.shape)
+        moved = value + distance * sizes * by
         leaves.append(like(moved, x))
     problem = point.problem.at(leaves)
     return replace(point, problem=problem, stretch=stretch, cautious=True)

@@ -33,6 +33,7 @@ Scenario: TypeAlias = Callable[[Operation], Iterator[str]]
 SCENARIOS: dict[str, Scenario] = {}
 MAGNITUDES = (1e-9, 1e-3, 20.0, 4e3)
 NUMBERS = (2.0, 2, 0.5)
+NARROW = 1e-5  # by which a gradient in float32 may differ from one in float64
 
 _shrinks: ContextVar[bool] = ContextVar("shrinks", default=True)
 
@@ -244,16 +245,58 @@ def other_points(operation: Operation) -> Iterator[str]:
 @scenario("whole numbers")
 def whole_numbers(operation: Operation) -> Iterator[str]:
     """Check at zeros, whole numbers and ties: rules may treat them apart."""
+    some = np.asarray([0.0, 1.0, 2.0, -1.0, 0.0, 3.0, 2.0])
     for call in list(calls(operation))[:2]:
-        values = [
-            _within(np.resize([0.0, 1.0, 2.0, -1.0, 0.0, 3.0, 2.0], v.shape), domain)
-            for v, domain in zip(call.values, call.domains, strict=True)
-        ]
-        other = replace(call, values=tuple(values))
-        if is_taken(other):
-            with suppress(InconclusiveError):
-                _check(other, order=1)
-            yield repr(other)
+        for numbers in (some, -some, np.zeros(1)):
+            values = [
+                _within(np.resize(numbers, v.shape), domain)
+                for v, domain in zip(call.values, call.domains, strict=True)
+            ]
+            other = replace(call, values=tuple(values))
+            if is_taken(other):
+                with suppress(InconclusiveError):
+                    _check(other, order=1)
+                yield repr(other)
+
+
+@scenario("mixed dtypes")
+def mixed_dtypes(operation: Operation) -> Iterator[str]:
+    """Check each argument in float32 beside others in float64, held constant or not."""
+    call = max(calls(operation), key=lambda call: len(call.values))
+    if len(call.values) < 2 or not operation.jvp:
+        return
+    xp = backend.get_backend()
+    for k in range(len(call.values)):
+        arrays = list(call.arrays())
+        arrays[k] = xp.namespace.astype(arrays[k], xp.dtype("float32"))
+        if not _takes(call, *arrays):
+            continue
+        held = _held(call, arrays, k)
+        others = [x for j, x in enumerate(arrays) if j != k]
+        name = f"{call!r} with {call.names[k]} in float32"
+        check_grads(held, *others, order=1, shrink=_shrinks.get(), name=name)
+        _, pullback = vjp(outputs(call), *arrays)
+        values = outputs(call)(*arrays)
+        bar = pullback(tuple(xp.ones_like(y) for y in values))[k]
+        wide = list(call.arrays())
+        wide[k] = xp.namespace.astype(arrays[k], xp.dtype("float64"))
+        _, pullback = vjp(outputs(call), *wide)
+        values = outputs(call)(*wide)
+        expected = to_numpy(pullback(tuple(xp.ones_like(y) for y in values))[k])
+        if bar.dtype != arrays[k].dtype:
+            raise AssertionError(f"{name}: its gradient is {bar.dtype}")
+        if not np.allclose(to_numpy(bar), expected, rtol=NARROW, atol=NARROW):
+            raise AssertionError(f"{name}: its gradient is {bar}, not {expected}")
+        yield name
+
+
+def _held(call: Call, arrays: Sequence[Array], k: int) -> Callable[..., Any]:
+    """Return a call as a function of all arrays but one."""
+
+    def held(*others: Array) -> Any:
+        return call(*others[:k], arrays[k], *others[k:])
+
+    return held
 
 
 @scenario("one sample, to third order")

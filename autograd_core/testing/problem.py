@@ -229,7 +229,9 @@ def scale_of(x: Array) -> float:
     """Return the power of two that is nearest below the median size of an array."""
     sizes = np.abs(to_numpy(x)).ravel().astype(np.float64)
     sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
-    return float(2.0 ** np.floor(np.log2(np.median(sizes)))) if sizes.size else 1.0
+    if not sizes.size:
+        return 1.0
+    return float(2.0 ** np.clip(np.floor(np.log2(np.median(sizes))), -500, 500))
 
 
 # ------------------------------------------------------------------ how it is given

@@ -38,6 +38,7 @@ ROUNDING = 2.0**8  # rounding errors by which two ways to one number may differ
 UNDERFLOW = 1e-290  # below which products of small numbers have lost their digits
 SINGLE = 1e-3  # relative, by which float32 may differ from float64
 DIGITS = 2**9  # directions have so few digits that steps along them are exact
+AROUND = 32  # unit directions to look along at a kink
 ELEMENTS = 256  # of an argument, looked at one by one to name the wrong one
 RESULTS, PAIRS = 8, 6  # looked at apart
 NEIGHBOURS, NEAR = 12, 2.0**-20  # points around a kink, and how far they are
@@ -218,8 +219,11 @@ class Point:
             ]
             shorter = tuple(v * NEAR / 64 for v in tangents)
             neighbour = problem.at(moved)
+            try:
+                usual = moduli(neighbour.values()) * NEAR / 64
+            except Exception:  # there is no function there
+                continue
             found = self.reference(neighbour, shorter, True)
-            usual = moduli(neighbour.values()) * NEAR / 64
             with np.errstate(all="ignore"):
                 known = SAFETY * found.error <= POOR * np.maximum(
                     np.abs(found.low), usual
@@ -451,12 +455,11 @@ def _in_single_precision(point: Point) -> Found:
     try:
         single = problem.at([astype(x, "float32") for x in problem.leaves])
         values = single.values()
+        unlike_in_single = list(unlike(single, coarse(point, single), "float32 "))
     except Exception:  # a function of float64 only
         yield Skip("the function does not take float32")
         return
-    coarse = Point(single, point.reference, point.seed, sizes=point.sizes)
-    coarse.rng = point.rng
-    yield from unlike(single, coarse, "float32 ")
+    yield from unlike_in_single
     if point.case is None:
         return  # in a second derivative rounding errors of float32 may be all there is
     precise, narrow = problem.values(), [astype(y, "float64") for y in values]
@@ -484,6 +487,13 @@ def _in_single_precision(point: Point) -> Found:
         )
 
 
+def coarse(point: Point, single: Problem) -> Point:
+    """Return the point of a problem in single precision."""
+    found = Point(single, point.reference, point.seed, sizes=point.sizes)
+    found.rng = point.rng
+    return found
+
+
 def _coarse(
     found: Comparison,
     derivative: Callable[[Problem], Sequence[Array]],
@@ -497,6 +507,7 @@ def _coarse(
         moved = single.at([x * factor for x in single.leaves])
         carried = np.abs(row(derivative(moved)) - found.got)
         found.tolerance += SAFETY * np.where(np.isfinite(carried), carried, 0)
+    found.unknown = ~np.isfinite(found.got) | ~np.isfinite(found.low)
     return found
 
 
@@ -693,6 +704,7 @@ def reverse_is_the_transpose(point: Point) -> Found:
             for v, slopes in (
                 (direction, pushed[k]),
                 *_balanced(point, k, bar, direction),
+                *_around_a_kink(point, k, direction, pushed[k]),
             ):
                 compared = _paired(point, u, row([bar]), row([v]), slopes)
                 if problem.jvp is None:
@@ -721,7 +733,11 @@ def _pushed(point: Point, k: int, direction: Array) -> Slopes:
     """Return the tangents along one leaf, by forward mode or by differences."""
     only = point.problem.alone(k)
     if only.jvp is None:
-        return point.slopes(point.only(k, direction))
+        tangents = point.only(k, direction)
+        found = point.slopes(tangents)
+        return (
+            point.beside(tangents, found, found.kinked) if found.kinked.any() else found
+        )
     exact = row(only.push((direction,)))
     return Slopes(exact, exact, np.zeros(exact.shape), ~np.isfinite(exact))
 
@@ -738,6 +754,19 @@ def _balanced(
         # Of few digits, like every direction.
         exponents = np.floor(np.log2(np.maximum(sizes, finite.min())))
         v = like(signs * 2.0 ** np.clip(-exponents, -100, 100), direction)
+        yield v, _pushed(point, k, v)
+
+
+def _around_a_kink(
+    point: Point, k: int, direction: Array, slopes: Slopes
+) -> Iterator[tuple[Array, Slopes]]:
+    """Yield more directions at a kink, where one interval bounds a gradient badly."""
+    if (slopes.low == slopes.high).all():
+        return
+    scale = point.problem.scales[k]
+    ones = like(np.full(tuple(direction.shape), scale), direction)
+    units = [unit for _, unit, _ in _units("", direction)][:AROUND]
+    for v in (ones, *units, *(point.draw(direction, scale) for _ in range(8))):
         yield v, _pushed(point, k, v)
 
 
@@ -907,9 +936,9 @@ def _scalars(
     )
 
 
-@holds("f(x, x) adds", "reverse", operators=True)
+@holds("f(x, x) adds", operators=True)
 def same_argument_twice_adds(point: Point) -> Found:
-    """The gradient of ``f(x, x)`` is the sum of those of the two arguments."""
+    """The derivative of ``f(x, x)`` is the sum of those by the two arguments."""
     problem, leaves = point.problem, point.problem.leaves
     pairs = [
         (i, j)
@@ -933,17 +962,32 @@ def same_argument_twice_adds(point: Point) -> Found:
             return problem.function(*xs)
 
         one = problem.of(function, leaves=(leaves[i],), names=problem.names[i : i + 1])
-        values, pullback = twice.pull()
-        u = point.cotangents(values)
-        bars = pullback(u)
         name = f"{problem.names[i]} as {problem.names[j]} too"
-        yield near(
-            f"gradient of f at {name}",
-            one.pull()[1](u),
-            (bars[i] + bars[j],),
-            one.names,
-            point.rounding,
-        )
+        if problem.vjp:
+            values, pullback = twice.pull()
+            u = point.cotangents(values)
+            bars = pullback(u)
+            yield near(
+                f"gradient of f at {name}",
+                one.pull()[1](u),
+                (bars[i] + bars[j],),
+                one.names,
+                point.rounding,
+            )
+        if problem.jvp:
+            v = point.draw(leaves[i], problem.scales[i])
+            yield near(
+                f"tangent of f at {name}",
+                one.push((v,)),
+                twice.push(
+                    tuple(
+                        v if k in (i, j) else zeros_like(x)
+                        for k, x in enumerate(leaves)
+                    )
+                ),
+                problem.outputs,
+                point.rounding,
+            )
 
 
 @holds("broadcasting sums", "reverse", operators=True)
@@ -1065,30 +1109,31 @@ LAYOUTS = ("transposed", "reversed", "spaced out")
 
 def layouts(x: Array) -> dict[str, Array]:
     """Return the same array in other strides, where the library has strides."""
-    if not (isinstance(x, np.ndarray) and x.ndim):
+    if not tuple(x.shape):
+        return {}
+    if hasattr(x, "new_empty"):  # PyTorch, which has no negative ones
+        back = tuple(range(x.ndim))[::-1]
+        spaced = x.new_empty((*x.shape[:-1], 2 * x.shape[-1]))[..., ::2]
+        return {
+            "transposed": x.permute(back).contiguous().permute(back),
+            "spaced out": spaced.copy_(x),
+        }
+    if not isinstance(x, np.ndarray):
         return {}
     spaced = np.empty((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::2]
     spaced[...] = x
-    back = (slice(None, None, -1),) * x.ndim
+    turned = (slice(None, None, -1),) * x.ndim
     return {
         "transposed": np.array(x.T, order="C").T,
-        "reversed": np.array(x[back], order="C")[back],
+        "reversed": np.array(x[turned], order="C")[turned],
         "spaced out": spaced,
     }
 
 
-def _filled(y: Array, value: NDArray) -> Array:
-    if isinstance(y, np.ndarray):
-        return (
-            np.broadcast_to(y.dtype.type(1), y.shape)
-            if not value.flags.writeable
-            else value.astype(y.dtype)
-        )
-    return like(np.array(value), y)
-
-
 def _spread(ones: Array) -> Array:
     """Return the same ones with stride 0, where the library has strides."""
+    if hasattr(ones, "new_ones"):
+        return ones.new_ones(()).expand(tuple(ones.shape))
     if isinstance(ones, np.ndarray):
         return np.broadcast_to(ones.dtype.type(1), ones.shape)
     return ones

@@ -38,10 +38,16 @@ def smallest(
                     found = again(candidate)
                 except Exception:  # the function takes no such arguments
                     continue
-            if found is not None:
+            if found is not None and _same_kind(found, failure):
                 case, failure, progress = candidate, found, True
                 break
     return case, failure
+
+
+def _same_kind(found: Failure, failure: Failure) -> bool:
+    """Say whether a failure is not of infinite numbers where another was of finite."""
+    finite = [bool(np.isfinite(one.worst()[1] or 0.0)) for one in (found, failure)]
+    return finite[0] or not finite[1]
 
 
 def candidates(case: Case) -> Iterator[Case]:

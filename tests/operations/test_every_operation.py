@@ -20,11 +20,12 @@ from autograd_core.testing.calls import Call, outputs
 xp = ag.ops
 
 WITH_RULES = [operation for operation in registry.values() if any(operation.jvp)]
-CALLED = [
+COMPOSITES = [
     operation
     for operation in registry.values()
-    if any(sample.shapes for sample in operation.samples)
+    if not operation.jvp and any(sample.shapes for sample in operation.samples)
 ]
+CALLED = WITH_RULES + COMPOSITES
 CALLS = [call for operation in CALLED for call in calls(operation)]
 
 
@@ -39,7 +40,9 @@ def name_of(call: Call) -> str:
 
 @pytest.mark.parametrize("operation", CALLED, ids=str)
 def test_derivatives(backend, operation):
-    certify_operation(operation)
+    """Everything on NumPy; elsewhere the rules are the same, and calls are dear."""
+    shown = ("declared samples, to second order", "declared kinks")
+    certify_operation(operation, only=() if backend.name == "numpy" else shown)
 
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
@@ -48,7 +51,10 @@ def test_value_is_the_librarys_own(backend, call):
     ours = hasattr(Backend, name) or not hasattr(backend.namespace, name)
     own = getattr(backend if ours else backend.namespace, name)
     arrays = [xp.asarray(value) for value in call.values]
-    expected = outputs(call.bound(own))(*arrays)
+    try:
+        expected = outputs(call.bound(own))(*arrays)
+    except ValueError as refusal:
+        pytest.skip(f"the library takes no such call: {refusal}")
     for x in arrays:
         assert type(x) is type(backend.namespace.asarray(0.5))
     for y, y_expected in zip(outputs(call)(*arrays), expected, strict=True):
@@ -104,7 +110,6 @@ def test_everything_differentiable_is_declared_and_checked():
     declared = {operation.name for operation in CALLED}
     constant_for_real_numbers = {"imag"}
     assert not DIFFERENTIABLE - declared - constant_for_real_numbers
-    assert set(WITH_RULES) <= set(CALLED)
 
 
 def test_both_modes_have_a_rule():
