@@ -62,6 +62,7 @@ from autograd_core.testing.shrinking import smallest
 MODES = ("forward", "reverse")
 MOVES = tuple(2.0**-k for k in (52, 49, 46, 40, 34, 28, 22, 16))
 """Distances of points at which to see how much noise is in a comparison."""
+CLOSE = 2.0**-40  # where errors are estimated as at the point itself
 EXCUSED = 4.0  # times the range of that noise
 BIAS = 0.7  # of the largest: a mean with which it is no noise
 MODERATE = 1e60  # largest size of which second derivatives are taken
@@ -594,7 +595,6 @@ def _outcome(listed: Row, point: Point, stage: tuple[str, ...]) -> Outcome:
             if wrong.any():
                 failure = Failure(listed.name, listed.sentence, stage, found.what)
                 failure.comparison, failure.wrong = found, wrong
-                failure = _closer(failure)
             unknown = unknown or _unknown(found)
         if failure:
             return Outcome(listed, stage, elements, failure=failure)
@@ -631,7 +631,8 @@ def _wrong(listed: Row, point: Point, k: int, found: Comparison) -> NDArray:
         again = _again(listed, moved, k, found)
         if again is not None and np.isfinite(again.miss).all():
             ratios.append(again.miss / _size(again))
-            tolerances.append(again.tolerance)
+            if distance <= CLOSE:
+                tolerances.append(again.tolerance)
     if not ratios:
         return wrong
     noise = EXCUSED * np.ptp(ratios, axis=0) * _size(found)
@@ -709,6 +710,7 @@ def _failed(
 
     if shrink:
         case, failure = smallest(case, failure, again)
+        failure = _closer(failure)
     hints = _hints(failure, case, settings)
     return GradientError(written(failure, case, title, hints), failure)
 

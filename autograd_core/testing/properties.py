@@ -39,7 +39,7 @@ UNDERFLOW = 1e-290  # below which products of small numbers have lost their digi
 SINGLE = 1e-3  # relative, by which float32 may differ from float64
 DIGITS = 2**9  # directions have so few digits that steps along them are exact
 AROUND = 32  # unit directions to look along at a kink
-ELEMENTS = 256  # of an argument, looked at one by one to name the wrong one
+ELEMENTS = 64  # of an argument, looked at one by one to name the wrong one
 RESULTS, PAIRS = 8, 6  # looked at apart
 NEIGHBOURS, NEAR = 12, 2.0**-20  # points around a kink, and how far they are
 
@@ -201,6 +201,15 @@ class Point:
         """Return what the derivative along tangents should be."""
         return self.reference(self.problem, tangents, self.cautious)
 
+    def rises(self, tangents: Arrays) -> NDArray:
+        """Say where the function, if its slope is infinite, has no jump."""
+        moved = self.problem.along(tangents)
+        at, far, near = moved(0.0), 2.0**-4, 2.0**-40
+        steps = [np.abs(np.stack([moved(h), moved(-h)]) - at) for h in (far, near)]
+        with np.errstate(all="ignore"):
+            jumps = np.nan_to_num(steps[1]) > 0.1 * np.nan_to_num(steps[0])
+        return ~jumps.any(axis=0)
+
     def beside(self, tangents: Arrays, at: Slopes, missed: NDArray) -> Slopes:
         """Widen what is known of a kink by the slopes at random points around it.
 
@@ -233,6 +242,7 @@ class Point:
         largest = np.maximum(np.abs(low), np.abs(high))
         where = at.kinked | at.unknown | (missed & (high - low > POOR * largest))
         where &= np.isfinite(low) & np.isfinite(high)
+        where &= ~(at.kinked & np.isinf(at.low + at.high) & self.rises(tangents))
         wide = 64 * NEAR * largest
         jump = np.isinf(at.low) | np.isinf(at.high) | at.unknown
         low = np.where(jump, low, np.fmin(low, at.low))
@@ -551,7 +561,8 @@ def _against_slopes(point: Point, k: int, direction: Array) -> Comparison:
         return found
 
     compared = against(slopes)
-    if compared.off.any() or (slopes.unknown & np.isfinite(row(values))).any():
+    unsettled = slopes.unknown & np.isfinite(row(values))
+    if (slopes.kinked.any() and compared.off.any()) or unsettled.any():
         compared = against(point.beside(tangents, slopes, compared.off))
 
     def closer() -> Iterator[Comparison]:

@@ -64,6 +64,7 @@ EXCUSED = {
     "seed_returned": "the core copies",
     "view_of_the_seed_returned": "the core copies",
     "one_buffer_for_all": "the core copies",
+    "wrong_beside_another_dtype": "the core promotes",
     "conjugate_missing": "no operation has a complex sample yet",
     "of_another_library": "NumPy computes",
 }
@@ -75,6 +76,9 @@ def test_every_fault_is_planted_and_caught_somewhere():
     few = ["multiply", "sum", "tanh"]
     more = {"wrong_at_declared_kinks": "abs", "wrong_for_negative_parameters": "tril"}
     more |= {"wrong_for_given_parameters": "var", "rules_swapped": "divide"}
+    more |= dict.fromkeys(
+        ("first_residual_detached", "second_residual_detached"), "logaddexp"
+    )
     missed = []
     for name in FAULTS.keys() - EXCUSED.keys():
         for operation in [more[name]] if name in more else few:
@@ -87,7 +91,7 @@ def test_every_fault_is_planted_and_caught_somewhere():
 
 @pytest.mark.parametrize("name", [n for n in EXCUSED if "core" in EXCUSED[n]])
 def test_what_the_core_puts_right_is_no_fault(name):
-    summary = run(["add", "reshape"], [name])
+    summary = run(["add"], [name])
     assert summary.outcomes
     assert {outcome.verdict for outcome in summary.outcomes} == {EQUIVALENT}
 
@@ -246,7 +250,7 @@ def test_a_witness_is_a_call_in_which_the_mutant_differs(fault, seen):
         ("square", "noisy", (REVERSE,), "two runs are bit-equal"),
         ("square", "wrong_for_reversed_seeds", (REVERSE,), "memory layout does not"),
         ("square", "value_changed_by_tracking", MODES[0], "values are the function's"),
-        ("abs", "wrong_at_declared_kinks", (REVERSE,), "the declared gradient"),
+        ("std", "wrong_at_declared_kinks", (REVERSE,), "the declared gradient"),
         ("square", "refuses_to_nest", (REVERSE,), "raises TypeError"),
     ],
 )
@@ -268,7 +272,7 @@ def test_a_fault_is_caught_by_the_property_that_forbids_it(
         ("square", "wrong_for_huge_values", "other magnitudes"),
         ("square", "wrong_at_zero", "whole numbers"),
         ("multiply", "wrong_beside_an_integer", "Python numbers for arrays"),
-        ("abs", "wrong_at_declared_kinks", "declared kinks"),
+        ("std", "wrong_at_declared_kinks", "declared kinks"),
     ],
 )
 def test_a_fault_is_caught_in_the_scenario_that_shows_it(operation, fault, scenario):
@@ -316,7 +320,7 @@ def test_a_checker_that_sees_nothing_lets_everything_survive(monkeypatch):
     ("blind_for", "operation", "fault", "modes"),
     [
         ("two runs are bit-equal", "square", "noisy", (REVERSE,)),
-        ("nothing is written to or shared", "square", "seed_written_to", (REVERSE,)),
+        ("derivatives are like their primals", "square", "widened", (REVERSE,)),
         ("values are the function's own", "sin", "value_changed_by_tracking", MODES[0]),
         (
             "memory layout does not matter",
@@ -345,7 +349,7 @@ def cells(line):
 def tables(markdown):
     """Return the tables in a text, each a list of rows."""
     blocks = [block.splitlines() for block in markdown.split("\n\n")]
-    return [list(map(cells, block)) for block in blocks if block[0].startswith("| ")]
+    return [list(map(cells, block)) for block in blocks if block and "|" in block[0]]
 
 
 def test_the_summary_in_markdown():
@@ -412,7 +416,7 @@ def test_another_library(capsys):
     pytest.importorskip("array_api_strict")
     options = ["--operations", "sin", "--faults", "scaled,of_another_library"]
     assert main([*options, "--backend", "array-api-strict"]) == 0
-    assert capsys.readouterr().out.startswith("6 mutants: 6 caught")
+    assert capsys.readouterr().out.startswith("5 mutants: 5 caught, 0 survived")
 
 
 def test_the_module_is_a_command():

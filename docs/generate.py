@@ -1,0 +1,219 @@
+"""Write into the documentation what is known elsewhere: declarations and measurements.
+
+    python docs/generate.py                                       rewrite stale parts
+    python docs/generate.py --check                               fail if one is stale
+    python docs/generate.py --insert mutation < mutation.md       put a measurement in
+
+A part of a page stands between two comments:
+
+    <!-- generated: kinks -->
+    ...
+    <!-- end -->
+
+``properties`` and ``kinks`` come from declarations. ``output`` is what the block of
+Python above it prints. ``mutation``, ``checkers`` and ``false alarms`` are measured, by
+commands that the pages name, and only inserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from autograd_core.operation import Kink, Operation, registry
+from autograd_core.testing.properties import PROPERTIES, Row
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md")))
+
+PART = re.compile(
+    r"(?P<start><!-- generated: (?P<name>[a-z ]+) -->\n)"
+    r"(?P<text>.*?)(?P<end><!-- end -->)",
+    re.DOTALL,
+)
+BLOCK = re.compile(r"^```python(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.DOTALL)
+ERROR = re.compile(r" \+- [0-9.e+-]+")
+NUMBER = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?")
+
+MEASURED = ("mutation", "checkers", "false alarms")
+
+Source = Callable[[str], str]
+"""Makes the text of a part from the page above it."""
+
+SOURCES: dict[str, Source] = {}
+
+
+def source(name: str) -> Callable[[Source], Source]:
+    """Declare where the text of a part comes from."""
+
+    def declare(make: Source) -> Source:
+        SOURCES[name] = make
+        return make
+
+    return declare
+
+
+def table(*rows: tuple[str, ...]) -> str:
+    """Return a Markdown table; the first row is its head."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
+
+
+# ------------------------------------------------------------------ properties
+
+
+@source("properties")
+def properties(above: str) -> str:
+    """Return the table of what `check_grads` verifies."""
+    head = ("property", "what it says", "applies to")
+    rows = [(row.name, marked(row.sentence), applies(row)) for row in PROPERTIES]
+    return table(head, *rows)
+
+
+def marked(sentence: str) -> str:
+    """Return a sentence of a docstring in Markdown."""
+    return sentence.replace("``", "`").replace("|", "\\|")
+
+
+def applies(row: Row) -> str:
+    """Say to what a property applies."""
+    words = [" and ".join(f"{mode} mode" for mode in sorted(row.modes)) or "all"]
+    if row.order > 1:
+        words.append(f"order {row.order} and more")
+    if row.nests:
+        words.append("derivatives too")
+    if row.ours:
+        words.append("this library's derivatives")
+    elif row.operators:
+        words.append("operators (`using=`)")
+    return "; ".join(words)
+
+
+# ------------------------------------------------------------------ kinks
+
+
+@source("kinks")
+def kinks(above: str) -> str:
+    """Return the table of the kinks that operations declare."""
+    rows = [
+        (f"`{operation.name}`", where(operation, kink), derivative(kink), kink.reason)
+        for operation in registry.values()
+        if operation.declaration.__module__.startswith("autograd_ops")
+        for kink in operation.kinks
+    ]
+    head = ("operation", "at", "derivative", "why")
+    return table(head, *(tuple(map(marked, row)) for row in sorted(rows)))
+
+
+def where(operation: Operation, kink: Kink) -> str:
+    """Return ``x1 = 1, x2 = 1``."""
+    given = dict(zip(operation.arguments, kink.values, strict=True)) | kink.statics
+    return ", ".join(f"`{name}` = {number(x)}" for name, x in given.items())
+
+
+def derivative(kink: Kink) -> str:
+    """Return the gradient of each argument."""
+    return ", ".join(map(number, kink.gradient))
+
+
+def number(x: Any) -> str:
+    """Return a number, or nested lists of them, as people write them."""
+    if isinstance(x, list):
+        parts = [number(part) for part in x]
+        return parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
+    if isinstance(x, float):
+        return f"{x:g}".replace("inf", "∞")
+    return str(x)
+
+
+# ------------------------------------------------------------------ output
+
+
+@source("output")
+def output(above: str) -> str:
+    """Return what the last block of Python above prints, with those it continues."""
+    code = ""
+    for block in BLOCK.finditer(above):
+        options = block["info"].split()
+        if "notest" not in options:
+            code = (code if "continuation" in options else "") + block["code"]
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(compile(code, "<docs>", "exec"), {"__name__": "fence"})
+    return f"```text\n{printed.getvalue().rstrip()}\n```"
+
+
+def alike(text: str, other: str) -> bool:
+    """Say whether two texts are the same to what rounding may do to their numbers."""
+    return rounded(text) == rounded(other)
+
+
+def rounded(text: str) -> str:
+    """Return a text with numbers of six digits, and without estimated errors."""
+    return NUMBER.sub(lambda m: f"{float(m[0]):.6g}", ERROR.sub("", text))
+
+
+# ------------------------------------------------------------------ pages
+
+
+def rewritten(page: str) -> Iterator[tuple[str, str]]:
+    """Yield the parts of a page that are stale: what they say, and should say."""
+    for part in PART.finditer(page):
+        name = part["name"]
+        if name in MEASURED:
+            continue
+        if name not in SOURCES:
+            known = ", ".join(sorted((*SOURCES, *MEASURED)))
+            raise ValueError(f"nothing generates {name!r}; known are {known}")
+        fresh = SOURCES[name](page[: part.start()])
+        if not alike(fresh, part["text"].strip()):
+            yield part[0], filled(part, fresh)
+
+
+def inserted(page: str, name: str, text: str) -> str:
+    """Return a page with a measurement in its place."""
+
+    def put(part: re.Match[str]) -> str:
+        return filled(part, text) if part["name"] == name else part[0]
+
+    return PART.sub(put, page)
+
+
+def filled(part: re.Match[str], text: str) -> str:
+    """Return a part with another text."""
+    return f"{part['start']}\n{text.strip()}\n\n{part['end']}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command, and return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--insert", choices=MEASURED, metavar="|".join(MEASURED))
+    options = parser.parse_args(arguments)
+    measured = sys.stdin.read() if options.insert else ""
+    stale = []
+    for path in PAGES:
+        page = before = path.read_text(encoding="utf-8")
+        if options.insert:
+            page = inserted(page, options.insert, measured)
+        else:
+            for old, new in rewritten(page):
+                page = page.replace(old, new, 1)
+        if page != before:
+            stale.append(path.relative_to(ROOT).as_posix())
+            if not options.check:
+                path.write_text(page, encoding="utf-8")
+    verb = "stale" if options.check else "rewritten"
+    for name in stale:
+        print(f"{verb}: {name}")
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""docs/testing.md: generated parts are fresh, commands run, and what it claims is so."""
+
+import importlib.util
+import re
+import shlex
+import warnings
+from io import StringIO
+
+import numpy as np
+import pytest
+from core_support import ROOT
+
+from autograd_core.testing import choice, command
+from autograd_core.testing.properties import PROPERTIES
+
+PAGE = (ROOT / "docs/testing.md").read_text(encoding="utf-8")
+
+
+def load_generator():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generate = load_generator()
+
+
+# ------------------------------------------------------------------ generated parts
+
+
+def test_generated_parts_are_fresh(capsys):
+    stale = generate.main(["--check"])
+    assert not stale, capsys.readouterr().out
+
+
+def test_every_property_is_listed():
+    for row in PROPERTIES:
+        assert f"| {row.name} |" in PAGE
+
+
+def page_with(name, text, above=""):
+    return f"{above}<!-- generated: {name} -->\n\n{text}\n\n<!-- end -->\nbelow"
+
+
+@pytest.mark.parametrize("name", ["properties", "kinks"])
+def test_what_is_stale_is_found_and_rewritten(name):
+    fresh = generate.SOURCES[name]("")
+    assert not list(generate.rewritten(page_with(name, fresh)))
+    for stale in ("", fresh.replace("|", "|", 1) + "\n| x | y |", fresh[:-30]):
+        ((old, new),) = generate.rewritten(page_with(name, stale))
+        assert page_with(name, stale).replace(old, new) == page_with(name, fresh)
+
+
+PRINTS = "```python\nx = 3\n```\n\n```python continuation\nprint(x / 7)\n```\n\n"
+
+
+def test_output_is_what_the_code_above_prints():
+    right = f"```text\n{3 / 7}\n```"
+    assert not list(generate.rewritten(page_with("output", right, PRINTS)))
+    rounding = right.replace(str(3 / 7), "0.4285714286")
+    assert not list(generate.rewritten(page_with("output", rounding, PRINTS)))
+    wrong = right.replace("0.428", "0.429")
+    ((_, new),) = generate.rewritten(page_with("output", wrong, PRINTS))
+    assert right in new
+
+
+def test_a_part_that_nothing_generates_raises():
+    with pytest.raises(ValueError, match="nothing generates 'kings'; known are"):
+        list(generate.rewritten(page_with("kings", "")))
+
+
+def test_measurements_are_inserted_and_then_left_alone():
+    page = page_with("mutation", "old") + page_with("checkers", "other")
+    page = generate.inserted(page, "mutation", "| new |\n")
+    assert page == page_with("mutation", "| new |") + page_with("checkers", "other")
+    assert not list(generate.rewritten(page))
+
+
+def test_the_command_checks_rewrites_and_inserts(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "page.md"
+    path.write_text(page_with("kinks", "old") + page_with("mutation", "old"))
+    monkeypatch.setattr(generate, "PAGES", (path,))
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    before = path.read_text()
+    assert generate.main(["--check"]) == 1
+    assert capsys.readouterr().out == "stale: page.md\n"
+    assert path.read_text() == before
+    assert generate.main([]) == 0
+    assert capsys.readouterr().out == "rewritten: page.md\n"
+    assert generate.main(["--check"]) == 0
+    monkeypatch.setattr("sys.stdin", StringIO("| measured |\n"))
+    assert generate.main(["--insert", "mutation"]) == 0
+    assert "\n\n| measured |\n\n<!-- end -->" in path.read_text()
+    assert generate.main(["--check"]) == 0
+
+
+# ------------------------------------------------------------------ what it shows
+
+COMMANDS = re.findall(r"^    python -m autograd_core (.+)$", PAGE, re.MULTILINE)
+MODEL = """
+import autograd_core as ag
+
+
+def loss(w, x, y):
+    return ag.ops.mean((ag.ops.tanh(x @ w) - y) ** 2)
+"""
+
+
+def test_commands_are_as_shown(tmp_path, monkeypatch, capsys):
+    (tmp_path / "model.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(choice, "ALL", "numpy")  # all takes long
+    assert len(COMMANDS) == 5
+    for line in COMMANDS:
+        words = shlex.split(line.replace("--backend all", "--backend numpy"))
+        options = command.parser().parse_args(words)
+        if options.command == "check":
+            assert command.main(words) == 0
+            assert "loss: the derivative is right" in capsys.readouterr().out
+
+
+def test_the_test_file_is_as_shown(pytester):
+    pytest.importorskip("array_api_strict")
+    section = PAGE.partition("## In pytest: on every library")[2]
+    code = section.partition("```python notest\n")[2].partition("```")[0]
+    assert "def test_softplus(xp):" in code
+    pytester.makeconftest("pytest_plugins = ['autograd_core.testing.plugin']")
+    pytester.makepyfile(code)
+    pytester.makeini("[pytest]\nautograd_backend = numpy,array-api-strict")
+    result = pytester.runpytest_inprocess("--strict-markers", "-W", "error")
+    result.assert_outcomes(passed=4)
+
+
+# ------------------------------------------------------------------ what it claims
+
+
+def faulty_sine(torch, fault):
+    """Return PyTorch's sine, whose gradient goes through a fault."""
+
+    class Sine(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return torch.sin(x)
+
+        @staticmethod
+        def backward(context, y_bar):
+            (x,) = context.saved_tensors
+            return fault(y_bar * torch.cos(x))
+
+    return Sine.apply
+
+
+def test_gradcheck_accepts_a_factor_and_a_zeroed_element():
+    torch = pytest.importorskip("torch")
+    x = torch.linspace(-2, 2, 1000, dtype=torch.float64, requires_grad=True)
+    few = x[::100].detach().requires_grad_()
+    gradcheck = torch.autograd.gradcheck
+    assert gradcheck(faulty_sine(torch, lambda g: g * 1.0009), (few,))
+    mask = torch.ones(1000, dtype=torch.float64)
+    mask[500] = 0
+    assert gradcheck(faulty_sine(torch, lambda g: g * mask), (x,), fast_mode=True)
+
+
+def test_jax_accepts_zero():
+    jax = pytest.importorskip("jax")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from jax.test_util import check_grads
+
+    @jax.custom_jvp
+    def sine(x):
+        return jax.numpy.sin(x)
+
+    sine.defjvp(lambda primals, tangents: (sine(*primals), 0 * tangents[0]))
+    x = jax.numpy.asarray(np.linspace(-2, 2, 1000), dtype="float32")
+    check_grads(sine, (x,), order=1, modes=["fwd"])
