@@ -711,12 +711,13 @@ def _failed(
     if shrink:
         case, failure = smallest(case, failure, again)
         failure = _closer(failure)
-    hints = _hints(failure, case, settings)
+    hints = _hints(failure, case, settings) if shrink else iter(())
     return GradientError(written(failure, case, title, hints), failure)
 
 
 def _hints(failure: Failure, case: Case, settings: Settings) -> Iterator[str]:
     """Yield what else narrows the fault down."""
+    yield from _suspects(case, settings)
     given = settings.operators or settings
     both = len(settings.modes) == 2 and given.jvp and given.vjp
     if failure.stage or failure.property == "all nestings agree":
@@ -737,6 +738,15 @@ def _hints(failure: Failure, case: Case, settings: Settings) -> Iterator[str]:
                 if right
                 else "reverse mode is wrong too, so the fault is in what both share"
             )
+
+
+def _suspects(case: Case, settings: Settings) -> Iterator[str]:
+    """Yield what is known against the operations that the function is made of."""
+    if settings.operators and settings.operators.ours:
+        from autograd_core.testing.suspects import suspects  # which checks as we do
+
+        with suppress(Exception):  # a hint must not hide what is wrong
+            yield from suspects(_point(case, settings).problem)
 
 
 @dataclass(frozen=True)

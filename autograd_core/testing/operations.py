@@ -110,7 +110,7 @@ def certify_operation(
 
 
 def first_failure(
-    operation: Operation, likely: str | None = None
+    operation: Operation, likely: str | None = None, only: Sequence[str] = ()
 ) -> tuple[str, Exception] | None:
     """Return the first scenario that an operation fails, and how; None if it passes.
 
@@ -119,9 +119,10 @@ def first_failure(
     """
     before = _shrinks.set(False)
     try:
-        for name in sorted(SCENARIOS, key=lambda name: name != likely):
+        scenarios = _chosen(only)
+        for name in sorted(scenarios, key=lambda name: name != likely):
             try:
-                for _ in SCENARIOS[name](operation):
+                for _ in scenarios[name](operation):
                     pass
             except Exception as fault:
                 return name, fault

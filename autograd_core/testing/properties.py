@@ -208,7 +208,7 @@ class Point:
         steps = [np.abs(np.stack([moved(h), moved(-h)]) - at) for h in (far, near)]
         with np.errstate(all="ignore"):
             jumps = np.nan_to_num(steps[1]) > 0.1 * np.nan_to_num(steps[0])
-        return ~jumps.any(axis=0)
+        return np.asarray(~jumps.any(axis=0))
 
     def beside(self, tangents: Arrays, at: Slopes, missed: NDArray) -> Slopes:
         """Widen what is known of a kink by the slopes at random points around it.

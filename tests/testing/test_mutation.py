@@ -54,9 +54,9 @@ def outcome_of(name, fault, modes=MODES[0], place=0):
 
 
 def test_a_sample_of_all_mutants_is_caught():
-    summary = run(sample=40, seed=20240229)
-    assert len(summary.outcomes) == 40
-    assert len(summary.of(CAUGHT)) > 20
+    summary = run(sample=25, seed=20240229)
+    assert len(summary.outcomes) == 25
+    assert len(summary.of(CAUGHT)) > 15
     assert not summary.survivors, str(summary)
 
 
@@ -71,22 +71,22 @@ EXCUSED = {
 """Faults that change nothing, and why not."""
 
 
-def test_every_fault_is_planted_and_caught_somewhere():
+@pytest.fixture(scope="module")
+def witnesses():
+    names = ("tanh", "multiply", "sum", "logaddexp", "tril", "var", "abs")
+    return [Witnesses(registry[name]) for name in names]
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in EXCUSED])
+def test_every_fault_is_planted_and_caught(name, witnesses):
     """In one of few operations that between them have a place for all of them."""
-    few = ["multiply", "sum", "tanh"]
-    more = {"wrong_at_declared_kinks": "abs", "wrong_for_negative_parameters": "tril"}
-    more |= {"wrong_for_given_parameters": "var", "rules_swapped": "divide"}
-    more |= dict.fromkeys(
-        ("first_residual_detached", "second_residual_detached"), "logaddexp"
-    )
-    missed = []
-    for name in FAULTS.keys() - EXCUSED.keys():
-        for operation in [more[name]] if name in more else few:
-            if run([operation], [name], sample=1, seed=1).of(CAUGHT):
-                break
-        else:
-            missed.append(name)
-    assert not missed
+    for original in witnesses:
+        for mutant in mutants(original.operation, [FAULTS[name]]):
+            outcome = judge(mutant, original)
+            assert outcome.verdict != SURVIVED
+            if outcome.verdict == CAUGHT:
+                return
+    pytest.fail("it is equivalent everywhere")
 
 
 @pytest.mark.parametrize("name", [n for n in EXCUSED if "core" in EXCUSED[n]])
@@ -270,7 +270,7 @@ def test_a_fault_is_caught_by_the_property_that_forbids_it(
         ("square", "wrong_for_three_axes", "more axes and fewer"),
         ("mean", "wrong_for_an_empty_tuple_of_axes", "every axis and none"),
         ("square", "wrong_for_huge_values", "other magnitudes"),
-        ("square", "wrong_at_zero", "whole numbers"),
+        ("sin", "wrong_at_zero", "whole numbers"),
         ("multiply", "wrong_beside_an_integer", "Python numbers for arrays"),
         ("std", "wrong_at_declared_kinks", "declared kinks"),
     ],
