@@ -63,7 +63,8 @@ MODES = ("forward", "reverse")
 MOVES = tuple(2.0**-k for k in (52, 49, 46, 40, 34, 28, 22, 16))
 """Distances of points at which to see how much noise is in a comparison."""
 CLOSE = 2.0**-40  # where errors are estimated as at the point itself
-EXCUSED = 4.0  # times the range of that noise
+FEW = 64  # elements, among which the wrong one is named in any case
+EXCUSED = 5.0  # times the range of that noise
 BIAS = 0.7  # of the largest: a mean with which it is no noise
 MODERATE = 1e60  # largest size of which second derivatives are taken
 SINGLE_EPS = 1e-8  # between the rounding errors of float64 and of float32
@@ -710,6 +711,7 @@ def _failed(
 
     if shrink:
         case, failure = smallest(case, failure, again)
+    if shrink or sum(to_numpy(x).size for x in case.leaves) <= FEW:
         failure = _closer(failure)
     hints = _hints(failure, case, settings) if shrink else iter(())
     return GradientError(written(failure, case, title, hints), failure)
@@ -717,7 +719,6 @@ def _failed(
 
 def _hints(failure: Failure, case: Case, settings: Settings) -> Iterator[str]:
     """Yield what else narrows the fault down."""
-    yield from _suspects(case, settings)
     given = settings.operators or settings
     both = len(settings.modes) == 2 and given.jvp and given.vjp
     if failure.stage or failure.property == "all nestings agree":
@@ -738,6 +739,7 @@ def _hints(failure: Failure, case: Case, settings: Settings) -> Iterator[str]:
                 if right
                 else "reverse mode is wrong too, so the fault is in what both share"
             )
+    yield from _suspects(case, settings)
 
 
 def _suspects(case: Case, settings: Settings) -> Iterator[str]:

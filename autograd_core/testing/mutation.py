@@ -329,6 +329,9 @@ def judge(mutant: Mutant, witnesses: Witnesses, scenario: str | None = None) -> 
         same = f"the same bits in {len(witnesses.stimuli)} calls"
         return Outcome(*what, EQUIVALENT, witness=same)
     failure = certification.first_failure(second, scenario)
+    if failure is None and witnesses.is_negligible(first):
+        less = f"off by less than rounding errors of the values, as at {stimulus}"
+        return Outcome(*what, EQUIVALENT, witness=less)
     if failure is None:
         return Outcome(*what, SURVIVED, witness=str(stimulus))
     scenario, fault = failure

@@ -41,6 +41,7 @@ DIGITS = 2**9  # directions have so few digits that steps along them are exact
 AROUND = 32  # unit directions to look along at a kink
 ELEMENTS = 64  # of an argument, looked at one by one to name the wrong one
 RESULTS, PAIRS = 8, 6  # looked at apart
+WILD = 1e3  # times the slope over a long step: what slopes around may not vary by
 NEIGHBOURS, NEAR = 12, 2.0**-20  # points around a kink, and how far they are
 
 
@@ -201,6 +202,12 @@ class Point:
         """Return what the derivative along tangents should be."""
         return self.reference(self.problem, tangents, self.cautious)
 
+    def usual_slope(self, tangents: Arrays) -> NDArray:
+        """Return the larger slope over a long step to either side."""
+        moved, far = self.problem.along(tangents), 2.0**-4
+        steps = np.abs(np.stack([moved(far), moved(-far)]) - moved(0.0))
+        return np.asarray(np.max(np.nan_to_num(steps, posinf=0.0), axis=0) / far)
+
     def rises(self, tangents: Arrays) -> NDArray:
         """Say where the function, if its slope is infinite, has no jump."""
         moved = self.problem.along(tangents)
@@ -243,6 +250,8 @@ class Point:
         where = at.kinked | at.unknown | (missed & (high - low > POOR * largest))
         where &= np.isfinite(low) & np.isfinite(high)
         where &= ~(at.kinked & np.isinf(at.low + at.high) & self.rises(tangents))
+        wild = where & (high - low > WILD * self.usual_slope(tangents))
+        where &= ~wild
         wide = 64 * NEAR * largest
         jump = np.isinf(at.low) | np.isinf(at.high) | at.unknown
         low = np.where(jump, low, np.fmin(low, at.low))
@@ -251,7 +260,7 @@ class Point:
             np.where(where, low, at.low),
             np.where(where, high, at.high),
             np.where(where, wide, at.error),
-            at.unknown & ~where,
+            (at.unknown & ~where) | wild,
         )
 
 
@@ -640,7 +649,8 @@ def _sum_of(
         term = derivative(part)
         total = combined(1.0, total, factor, term)
         largest = max(largest, factor * float(np.max(moduli(term), initial=0.0)))
-    found = near("", total, whole, names, rounding)
+    # a rule may itself take differences, as in t - t * cos(x)
+    found = near("", total, whole, names, 16 * rounding)
     found.tolerance += rounding * largest
     found.unknown = ~np.isfinite(found.low)  # inf - inf is nan
     return found
@@ -756,8 +766,11 @@ def _pushed(point: Point, k: int, direction: Array) -> Slopes:
 def _balanced(
     point: Point, k: int, bar: Array, direction: Array
 ) -> Iterator[tuple[Array, Slopes]]:
-    """Yield a direction along which each element of the gradient counts alike."""
-    if point.problem.jvp is None:
+    """Yield a direction along which each element of the gradient counts alike.
+
+    Not for second derivatives, where what is small is often what rounding has left.
+    """
+    if point.problem.jvp is None or point.case is None:
         return
     sizes, signs = np.abs(to_numpy(bar)), np.sign(to_numpy(direction).real)
     finite = sizes[np.isfinite(sizes) & (sizes > 0)]

@@ -32,11 +32,13 @@ from autograd_core.testing.calls import (
     resized,
     variants,
 )
+from autograd_core.testing.problem import scale_of
 from autograd_core.testing.properties import layouts
 
 Arrays: TypeAlias = tuple[Array, ...]
 Shape: TypeAlias = tuple[int, ...]
 NUMBERS = (2.0, 2, -1.5)
+ROUNDING = 2.0**8 * float(np.finfo(np.float64).eps)  # relative to a function's values
 LAYOUTS = ("transposed", "reversed", "spaced out", "of stride 0")
 
 # ------------------------------------------------------------------ what is special
@@ -127,15 +129,36 @@ class Stimulus:
 
     def observe(self, operation: Operation) -> list[Any]:
         """Return shapes, dtypes and bits of an operation's derivatives, or an error."""
-        call = replace(self.call, operation=operation)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                return list(self._observed(call))
+                return list(self._observed(*self._applied(operation)))
             except Exception as fault:  # whatever a wrong rule leads to
                 return [type(fault)]
 
-    def _observed(self, call: Call) -> Iterator[Any]:
+    def derivatives(self, operation: Operation) -> tuple[NDArray, NDArray]:
+        """Return first derivatives, and how large rounding errors of them may be.
+
+        A derivative that is small beside the function's values, as that of tanh is for
+        large numbers, may be as wrong as it is when computed from them.
+        """
+        with np.errstate(all="ignore"):
+            function, arrays = self._applied(operation)
+            values, pullback = ag.vjp(function, *arrays)
+            u, v = self._seeds(values), self._seeds(arrays)
+            tangents, bars = ag.jvp(function, arrays, v)[1], pullback(u)
+            size, weighted = np.abs(row(values)), np.abs(row(values) * row(u))
+            lengths = [1 / scale_of(x) for x in arrays]
+            longest = max(lengths) * np.max(np.abs(row(v)), initial=0.0)
+            errors = [size * longest]
+            for x, length in zip(arrays, lengths, strict=True):
+                errors.append(np.full(math.prod(x.shape), length * np.sum(weighted)))
+        found = np.concatenate([row(tangents), row(bars)])
+        return found, ROUNDING * np.concatenate(errors)
+
+    def _applied(self, operation: Operation) -> tuple[Function, Arrays]:
+        """Return an operation as a function of the arrays given, and the arrays."""
+        call = replace(self.call, operation=operation)
         copies: dict[int, Any] = {}  # one array given twice stays one array
         given = [copies.setdefault(id(x), self._laid(x)) for x in self.given]
         places = [k for k, x in enumerate(given) if hasattr(x, "dtype")]
@@ -148,6 +171,9 @@ class Stimulus:
             found: Arrays = outputs(call)(*full)
             return found
 
+        return function, arrays
+
+    def _observed(self, function: Function, arrays: Arrays) -> Iterator[Any]:
         yield from self._first(function, arrays)
         if self.order > 1:
             yield from self._higher(function, arrays, self.order)
@@ -323,11 +349,26 @@ class Witnesses:
         """All stimuli."""
         return list(stimuli(self.operation))
 
+    def expected(self, place: int) -> list[Any]:
+        """Return what is seen of the operation itself at a stimulus."""
+        while len(self.seen) <= place:
+            self.seen.append(self.stimuli[len(self.seen)].observe(self.operation))
+        return self.seen[place]
+
     def difference(self, mutant: Operation) -> Stimulus | None:
         """Return the first call in which a mutant differs; None where none does."""
         for k, stimulus in enumerate(self.stimuli):
-            if k == len(self.seen):
-                self.seen.append(stimulus.observe(self.operation))
-            if stimulus.observe(mutant) != self.seen[k]:
+            if stimulus.observe(mutant) != self.expected(k):
                 return stimulus
         return None
+
+    def is_negligible(self, mutant: Operation) -> bool:
+        """Say whether a mutant is off by less than rounding errors wherever it is."""
+        for k, stimulus in enumerate(self.stimuli):
+            if stimulus.observe(mutant) != self.expected(k):
+                got, _ = stimulus.derivatives(mutant)
+                expected, errors = stimulus.derivatives(self.operation)
+                off = np.abs(got - expected)
+                if not off.any() or (off > errors).any() or np.isnan(off).any():
+                    return False
+        return True

@@ -217,14 +217,13 @@ def test_a_jvp_and_a_vjp_together():
     check_grads(np.sin, X, jvp=pushed(right), vjp=pulled_back(right))
     error = refused(np.sin, X, jvp=pushed(right), vjp=pulled_back(wrong))
     assert error.property == BOTH[1]
-    assert line(error, "hint") == "forward mode is right here, so the fault is in a VJP"
+    assert "forward mode is right here, so the fault is in a VJP" in str(error)
     error = refused(np.sin, X, jvp=pushed(wrong), vjp=pulled_back(right))
     assert error.property == BOTH[0]
-    assert line(error, "hint") == "reverse mode is right here, so the fault is in a JVP"
+    assert "reverse mode is right here, so the fault is in a JVP" in str(error)
     error = refused(np.sin, X, jvp=pushed(wrong), vjp=pulled_back(wrong))
-    assert line(error, "hint") == (
-        "reverse mode is wrong too, so the fault is in what both share"
-    )
+    shared = "reverse mode is wrong too, so the fault is in what both share"
+    assert shared in str(error)
 
 
 def test_gradients_of_constants_may_be_none():
@@ -323,8 +322,10 @@ def test_order(forgotten, wrong_order):
     for order in range(1, wrong_order):
         check_grads(function, X, order=order)
     error = refused(function, X, order=wrong_order)
+    if wrong_order < 3:
+        assert f"{function.__name__} fails its own check" in str(error)
     if wrong_order > 1:
-        assert "first derivatives are right" in line(error, "hint")
+        assert "first derivatives are right" in str(error)
         assert line(error, "what").count("of the") >= wrong_order - 1
 
 
@@ -539,7 +540,7 @@ def fault_in_zero_cotangents():
 
 
 def fault_in_reverse_linearity():
-    """Right for each result alone and both together, at the sizes drawn there."""
+    """Right for cotangents of the sizes that are drawn, wrong for larger ones."""
 
     def vjp(x):
         return None, lambda u: (u * np.cos(x) * np.where(abs(u) > 6, 1.001, 1),)
@@ -866,8 +867,13 @@ ROUGH = {
     "outside the domain": (lambda x: np.log(x), lambda x: 1 / x, [1.0, -1.0]),
     "oscillates": (
         lambda x: np.where(x == 0, 0.0, x * np.sin(1 / np.where(x == 0, 1.0, x))),
-        lambda x: 0 * x,
+        lambda x: 1e3 + 0 * x,
         [0.0],
+    ),
+    "noisy": (
+        lambda x: x + 1e-3 * ((np.sin(x * 1e7) * 1e4) % 1),
+        lambda x: 5 + 0 * x,
+        [0.3],
     ),
     "infinite": (lambda x: x / 0.0, lambda x: np.inf + x, X),
     "nan": (lambda x: x * np.nan, lambda x: np.nan * x, X),
