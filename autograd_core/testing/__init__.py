@@ -16,11 +16,11 @@ from typing import Any as _Any
 
 if _TYPE_CHECKING:
     from autograd_core.testing.backends import certify_backend
-    from autograd_core.testing.calls import calls
     from autograd_core.testing.certificate import Certificate, CertificationError
     from autograd_core.testing.gradients import check_grads
     from autograd_core.testing.operations import certify_operation
     from autograd_core.testing.report import GradientError, InconclusiveError, Report
+    from autograd_core.testing.samples import calls
 
 _HOMES = {
     "Certificate": "certificate",
@@ -28,7 +28,7 @@ _HOMES = {
     "GradientError": "report",
     "InconclusiveError": "report",
     "Report": "report",
-    "calls": "calls",
+    "calls": "samples",
     "certify_backend": "backends",
     "certify_operation": "operations",
     "check_grads": "gradients",

@@ -25,7 +25,7 @@ from autograd_core.backend import get_backend, is_array
 from autograd_core.errors import OURS, describe, dtype_name
 from autograd_core.operation import REAL, Domain
 from autograd_core.testing.arrays import NDArray, astype, is_inexact, to_numpy
-from autograd_core.testing.calls import points
+from autograd_core.testing.samples import points
 
 Function: TypeAlias = Callable[..., Any]
 Shape: TypeAlias = tuple[int, ...]

@@ -13,7 +13,6 @@ from autograd_core import backend
 from autograd_core.backend import SMALL
 from autograd_core.errors import dtype_name
 from autograd_core.testing.arrays import Array
-from autograd_core.testing.calls import outputs
 from autograd_core.testing.libraries import (
     Function,
     Library,
@@ -27,6 +26,7 @@ from autograd_core.testing.libraries import (
     tangent,
     value,
 )
+from autograd_core.testing.samples import outputs
 from autograd_core.testing.scenario import (
     STANDARD,
     Case,

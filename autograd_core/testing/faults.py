@@ -22,7 +22,7 @@ from autograd_core.reverse import stop_gradient
 from autograd_core.source import public_function
 from autograd_core.tensor import Dual, Tensor, Tracked, holds_tracked, lowest
 from autograd_core.testing.arrays import Array, NDArray, is_complex, like, to_numpy
-from autograd_core.testing.calls import calls
+from autograd_core.testing.samples import calls
 
 OFF = 1e-6  # relative: as small a fault as should be seen in double precision
 OFF_SINGLE = 1e-2  # and in single precision

@@ -625,6 +625,9 @@ def _wrong(listed: Row, point: Point, k: int, found: Comparison) -> NDArray:
         return wrong
     first, careful = found, _again(listed, replace(point, cautious=True), k, found)
     found = careful or found
+    if found.unknown is not None:  # on second thoughts
+        before = False if first.unknown is None else first.unknown
+        first.unknown = np.asarray(before | (found.unknown & wrong))
     ratios, tolerances = [], [found.tolerance]
     rng = np.random.default_rng(point.seed)
     for move, distance in enumerate(MOVES):

@@ -19,7 +19,7 @@ from autograd_core import backend
 from autograd_core.backend import Backend
 from autograd_core.errors import describe, dtype_name
 from autograd_core.testing.arrays import Array, NDArray, to_numpy
-from autograd_core.testing.calls import outputs
+from autograd_core.testing.samples import outputs
 
 Function: TypeAlias = Callable[..., Any]
 Mode: TypeAlias = Callable[["Library", Function, tuple[Array, ...]], tuple[Array, ...]]

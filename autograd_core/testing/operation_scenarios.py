@@ -11,7 +11,6 @@ import numpy as np
 import autograd_core as ag
 from autograd_core.operation import registry
 from autograd_core.testing.arrays import Array
-from autograd_core.testing.calls import Call, calls, is_taken, outputs, variants
 from autograd_core.testing.libraries import (
     Function,
     Library,
@@ -25,6 +24,7 @@ from autograd_core.testing.libraries import (
     tangent,
     value,
 )
+from autograd_core.testing.samples import Call, calls, is_taken, outputs, variants
 from autograd_core.testing.scenario import (
     Case,
     Expression,

@@ -16,7 +16,10 @@ from autograd_core.forward import jvp
 from autograd_core.operation import Kink, Operation, Sample, registry
 from autograd_core.reverse import vjp
 from autograd_core.testing.arrays import Array, NDArray, row, to_numpy
-from autograd_core.testing.calls import (
+from autograd_core.testing.certificate import FAILED, PASSED, SKIPPED, Certificate
+from autograd_core.testing.gradients import check_grads
+from autograd_core.testing.report import GradientError, InconclusiveError
+from autograd_core.testing.samples import (
     Call,
     calls,
     is_taken,
@@ -24,9 +27,6 @@ from autograd_core.testing.calls import (
     points,
     variants,
 )
-from autograd_core.testing.certificate import FAILED, PASSED, SKIPPED, Certificate
-from autograd_core.testing.gradients import check_grads
-from autograd_core.testing.report import GradientError, InconclusiveError
 
 Scenario: TypeAlias = Callable[[Operation], Iterator[str]]
 

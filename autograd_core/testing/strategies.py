@@ -36,8 +36,8 @@ from autograd_core.backend import Backend, get_backend, use_backend
 from autograd_core.errors import describe, error
 from autograd_core.operation import REAL, Domain, Operation, Sample, registry
 from autograd_core.testing.arrays import Array, NDArray, to_numpy
-from autograd_core.testing.calls import VARIANTS, Call, call_of, is_taken, resized
 from autograd_core.testing.properties import layouts as layouts_of
+from autograd_core.testing.samples import VARIANTS, Call, call_of, is_taken, resized
 
 __all__ = [
     "arrays",

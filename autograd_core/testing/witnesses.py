@@ -21,7 +21,9 @@ import autograd_core as ag
 from autograd_core import backend
 from autograd_core.operation import Kink, Operation, Sample
 from autograd_core.testing.arrays import Array, NDArray, astype, like, row, to_numpy
-from autograd_core.testing.calls import (
+from autograd_core.testing.problem import scale_of
+from autograd_core.testing.properties import layouts
+from autograd_core.testing.samples import (
     VARIANTS,
     Call,
     Function,
@@ -32,8 +34,6 @@ from autograd_core.testing.calls import (
     resized,
     variants,
 )
-from autograd_core.testing.problem import scale_of
-from autograd_core.testing.properties import layouts
 
 Arrays: TypeAlias = tuple[Array, ...]
 Shape: TypeAlias = tuple[int, ...]

@@ -15,7 +15,7 @@ from autograd_core.backend import Backend
 from autograd_core.operation import registry
 from autograd_core.testing import calls, certify_operation
 from autograd_core.testing.arrays import to_numpy
-from autograd_core.testing.calls import Call, outputs
+from autograd_core.testing.samples import Call, outputs
 
 xp = ag.ops
 

@@ -10,7 +10,7 @@ from support.arrays import check, from_numpy
 
 import autograd_core as ag
 from autograd_core.testing.arrays import to_numpy
-from autograd_core.testing.calls import points
+from autograd_core.testing.samples import points
 
 xp = ag.ops
 

@@ -808,10 +808,13 @@ def test_a_slope_outside_is_wrong(slope, x):
         assert refused(np.abs, np.asarray(x), **given).property in BOTH
 
 
-def test_a_report_of_a_kink_gives_the_slopes_on_its_sides():
+@pytest.mark.parametrize("x", [[0.0, 1.0], [-1.0, 0.0, 2.0]])
+@pytest.mark.parametrize("form", ["jvp", "vjp"])
+def test_a_report_of_a_kink_gives_the_slopes_on_its_sides(form, x):
     derivative = lambda x: like(np.where(x == 0, 5.0, np.sign(x)), x)  # noqa: E731
-    error = refused(np.abs, np.asarray([0.0, 1.0]), jvp=pushed(derivative))
-    assert error.expected == (-1.0, 1.0)
+    given = {"jvp": pushed, "vjp": pulled_back}[form](derivative)
+    error = refused(np.abs, np.asarray(x), **{form: given})
+    assert error.expected == pytest.approx((-1.0, 1.0))
     assert error.got == 5.0
     text = line(error, "expected")
     assert text.startswith("between -1 and 1 (a kink: the slopes on its sides)")
