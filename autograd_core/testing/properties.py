@@ -38,7 +38,7 @@ ROUNDING = 2.0**8  # rounding errors by which two ways to one number may differ
 UNDERFLOW = 1e-290  # below which products of small numbers have lost their digits
 SINGLE = 1e-3  # relative, by which float32 may differ from float64
 DIGITS = 2**9  # directions have so few digits that steps along them are exact
-AROUND, EACH = 32, 16  # unit directions to look along: at a kink, and of few elements
+AROUND = 32  # unit directions to look along at a kink
 ELEMENTS = 64  # of an argument, looked at one by one to name the wrong one
 RESULTS, PAIRS = 8, 6  # looked at apart
 WILD = 1e3  # times the slope over a long step: what slopes around may not vary by
@@ -669,7 +669,8 @@ def _split(
     yield "ones", [(1.0, ones), (1.0, combined(1.0, seeds, -1.0, ones))]
     in_range = all(1e-60 < scale < 1e60 for scale in point.problem.scales)
     if precision(seeds) < 1e-10 and in_range:
-        for name, factor in (("tiny seeds", 2.0**-60), ("large seeds", 2.0**60)):
+        large = 2.0**60 if point.problem.ours else 2.0**16
+        for name, factor in (("tiny seeds", 1 / large), ("large seeds", large)):
             yield name, [(1 / factor, tuple(factor * v for v in seeds))]
 
 
@@ -725,12 +726,11 @@ def reverse_is_the_transpose(point: Point) -> Found:
             for v, slopes in (
                 (direction, pushed[k]),
                 *_balanced(point, k, bar, direction),
-                *_one_by_one(point, k, direction, pushed[k]),
+                *_around_a_kink(point, k, direction, pushed[k]),
             ):
                 compared = _paired(point, u, row([bar]), row([v]), slopes)
                 if problem.jvp is None:
-                    moved = (slopes.low != 0) | (slopes.high != 0)
-                    weight = np.sum(np.abs(u) * moduli(values), where=moved)
+                    weight = np.sum(np.abs(u) * moduli(values))
                     compared.tolerance += point.rounding * weight * point.length(k, v)
                 compared.what = f"gradient of {name} with respect to {problem.names[k]}"
                 compared.closer = _closer(point, k, u, bar, direction)
@@ -782,23 +782,17 @@ def _balanced(
         yield v, _pushed(point, k, v)
 
 
-def _one_by_one(
+def _around_a_kink(
     point: Point, k: int, direction: Array, slopes: Slopes
 ) -> Iterator[tuple[Array, Slopes]]:
-    """Yield more directions where one says too little.
-
-    At a kink an interval bounds a gradient badly; and where there is no forward mode,
-    small elements of the gradient do not show beside large ones.
-    """
-    kinked = (slopes.low != slopes.high).any()
+    """Yield more directions at a kink, where one interval bounds a gradient badly."""
+    if (slopes.low == slopes.high).all():
+        return
+    scale = point.problem.scales[k]
+    ones = like(np.full(tuple(direction.shape), scale), direction)
     units = [unit for _, unit, _ in _units("", direction)][:AROUND]
-    if kinked or (point.problem.jvp is None and size(direction) <= EACH):
-        yield from ((unit, _pushed(point, k, unit)) for unit in units)
-    if kinked:
-        scale = point.problem.scales[k]
-        ones = like(np.full(tuple(direction.shape), scale), direction)
-        for v in (ones, *(point.draw(direction, scale) for _ in range(8))):
-            yield v, _pushed(point, k, v)
+    for v in (ones, *units, *(point.draw(direction, scale) for _ in range(8))):
+        yield v, _pushed(point, k, v)
 
 
 def _paired(
