@@ -1180,7 +1180,10 @@ def containers_are_kept(point: Point) -> Found:
         yield Skip("some results are not differentiable")
         return
     if problem.vjp and operators.vjp:
-        _, pullback = operators.vjp(case.function, *case.arguments)
+        y, pullback = operators.vjp(case.function, *case.arguments)
+        of_y = pytree.flatten(y)[
+            1
+        ]  # where it is not tracked a library may return lists
         bars = pullback(pytree.unflatten(of_y, point.cotangents(tuple(found))))
         yield from _other("gradient", pytree.flatten(tuple(bars))[1], structure)
     if problem.jvp and operators.jvp:
