@@ -62,6 +62,7 @@ from autograd_core.testing.shrinking import smallest
 MODES = ("forward", "reverse")
 MOVES = tuple(2.0**-k for k in (52, 49, 46, 40, 34, 28, 22, 16))
 """Distances of points at which to see how much noise is in a comparison."""
+ENOUGH_MOVES = 3  # after which a gross error needs no more
 CLOSE = 2.0**-40  # where errors are estimated as at the point itself
 FEW = 64  # elements, among which the wrong one is named in any case
 EXCUSED = 5.0  # times the range of that noise
@@ -637,6 +638,8 @@ def _wrong(listed: Row, point: Point, k: int, found: Comparison) -> NDArray:
             ratios.append(again.miss / _size(again))
             if distance <= CLOSE:
                 tolerances.append(again.tolerance)
+        if move >= ENOUGH_MOVES and _beyond_doubt(found, ratios, tolerances):
+            break
     if not ratios:
         return wrong
     noise = EXCUSED * np.ptp(ratios, axis=0) * _size(found)
@@ -645,6 +648,15 @@ def _wrong(listed: Row, point: Point, k: int, found: Comparison) -> NDArray:
     # What is wrong at a kink alone is right beside it.
     kinked = (first.low != first.high) | np.isinf(first.low)
     return np.asarray(wrong & (kinked | ~(np.abs(found.miss) <= tolerance)))
+
+
+def _beyond_doubt(
+    found: Comparison, ratios: list[NDArray], tolerances: list[NDArray]
+) -> bool:
+    """Say whether an element is so wrong that more moved points will not excuse it."""
+    noise = EXCUSED * np.ptp(ratios, axis=0) * _size(found) if ratios else 0.0
+    tolerance = np.max(tolerances, axis=0) + noise
+    return bool((np.abs(found.miss) > 10 * tolerance).any())
 
 
 def _size(found: Comparison) -> NDArray:

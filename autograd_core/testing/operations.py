@@ -32,6 +32,7 @@ Scenario: TypeAlias = Callable[[Operation], Iterator[str]]
 
 SCENARIOS: dict[str, Scenario] = {}
 MAGNITUDES = (1e-9, 1e-3, 20.0, 4e3)
+MIXED = ((1.0, 1e-9, 1e-3, 20.0),)  # steps are then those of the larger elements
 NUMBERS = (2.0, 2, 0.5)
 NARROW = 1e-5  # by which a gradient in float32 may differ from one in float64
 
@@ -214,14 +215,16 @@ for _name in (
 def other_magnitudes(operation: Operation) -> Iterator[str]:
     """Check where values are small, and where they are large."""
     for call in list(calls(operation))[:2]:
-        for factor in MAGNITUDES:
+        for factor in (*MAGNITUDES, *MIXED):
             values = [
-                _within(value * factor, domain)
+                _within(value * np.resize(factor, value.shape), domain)
                 for value, domain in zip(call.values, call.domains, strict=True)
             ]
             other = replace(call, values=tuple(values))
             if is_taken(other):
-                yield _check(other, order=1)
+                with suppress(InconclusiveError):  # many jumps to one step, say
+                    _check(other, order=1)
+                yield repr(other)
 
 
 def _within(value: NDArray, domain: tuple[float, float]) -> NDArray:
@@ -254,6 +257,38 @@ def whole_numbers(operation: Operation) -> Iterator[str]:
                 for v, domain in zip(call.values, call.domains, strict=True)
             ]
             other = replace(call, values=tuple(values))
+            if is_taken(other):
+                with suppress(InconclusiveError):
+                    _check(other, order=1)
+                yield repr(other)
+
+
+@scenario("beyond the domain")
+def beyond_the_domain(operation: Operation) -> Iterator[str]:
+    """Check at negated values, where they leave the domain and the call still holds."""
+    if all(domain[0] == -np.inf for domain in operation.domain.values()):
+        return
+    for call in list(calls(operation))[:2]:
+        for k in range(len(call.values)):
+            values = list(call.values)
+            values[k] = -values[k]
+            other = replace(call, values=tuple(values))
+            if is_taken(other):
+                with suppress(InconclusiveError):
+                    _check(other, order=1)
+                yield repr(other)
+
+
+@scenario("one array for all arguments")
+def one_array_for_all(operation: Operation) -> Iterator[str]:
+    """Check ``f(x, x)`` with samples whose arguments have several shapes."""
+    for call in calls(operation):
+        if len(call.values) < 2 or not operation.jvp:
+            continue
+        for value in call.values[:2]:
+            shapes = tuple(value.shape for _ in call.values)
+            alike = replace(call.sample, shapes=shapes)
+            other = replace(call, sample=alike, values=(value,) * len(shapes))
             if is_taken(other):
                 with suppress(InconclusiveError):
                     _check(other, order=1)

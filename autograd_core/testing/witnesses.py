@@ -112,6 +112,8 @@ class Stimulus:
         What is special about tangents and cotangents; how arrays lie in memory.
     order
         To which order derivatives are taken.
+    alone
+        The place of the one array that is differentiated, if it is one only.
     """
 
     call: Call
@@ -120,9 +122,11 @@ class Stimulus:
     seed: str = "drawn"
     layout: str = ""
     order: int = 1
+    alone: int | None = None
 
     def __str__(self) -> str:
         words = [repr(self.call), self.what, self.layout]
+        words += [f"argument {self.alone} alone"] if self.alone is not None else []
         words += [f"seeds {self.seed}"] if self.seed != "drawn" else []
         words += [f"order {self.order}"] if self.order > 1 else []
         return ", ".join(filter(None, words))
@@ -162,6 +166,8 @@ class Stimulus:
         copies: dict[int, Any] = {}  # one array given twice stays one array
         given = [copies.setdefault(id(x), self._laid(x)) for x in self.given]
         places = [k for k, x in enumerate(given) if hasattr(x, "dtype")]
+        if self.alone is not None:
+            places = [self.alone]
         arrays = tuple(given[k] for k in places)
 
         def function(*xs: Array) -> Arrays:
@@ -271,17 +277,35 @@ def stimuli(operation: Operation) -> Iterator[Stimulus]:
         single = tuple(astype(x, "float32") for x in arrays)
         yield Stimulus(call, single, "float32")
         yield from (Stimulus(call, arrays, seed=seed) for seed in SEEDS)
-        yield from (Stimulus(call, arrays, layout=layout) for layout in LAYOUTS)
+        if len(arrays) > 1:
+            places = range(len(arrays))
+            yield from (Stimulus(call, arrays, alone=k) for k in places)
         yield from _beside_others(call)
     for call in (*declared, *variants(operation, "large arrays")):
-        for what, change in VALUES.items():
-            other = replace(call, values=tuple(map(change, call.values)))
-            if is_taken(other):
-                yield Stimulus(other, other.arrays(), f"values {what}")
+        yield from _with_other_values(call)
+        yield from _laid_otherwise(call)
     for call in varied(operation):
         yield Stimulus(call, call.arrays())
-    for call in variants(operation, "large arrays"):
-        yield from (Stimulus(call, call.arrays(), layout=layout) for layout in LAYOUTS)
+    for call in variants(operation, "more axes and fewer"):
+        yield from _laid_otherwise(call)
+
+
+def _with_other_values(call: Call) -> Iterator[Stimulus]:
+    """Yield calls with other values, of all arrays together and of each alone."""
+    places = range(len(call.values))
+    for what, change in VALUES.items():
+        for chosen in {(*places,), *((k,) for k in places)}:
+            values = [
+                change(value) if k in chosen else value
+                for k, value in enumerate(call.values)
+            ]
+            other = replace(call, values=tuple(values))
+            if is_taken(other):
+                yield Stimulus(other, other.arrays(), f"values {what}")
+
+
+def _laid_otherwise(call: Call) -> Iterator[Stimulus]:
+    return (Stimulus(call, call.arrays(), layout=layout) for layout in LAYOUTS)
 
 
 def varied(operation: Operation) -> Iterator[Call]:

@@ -11,7 +11,10 @@ from autograd_core.operation import function, sample
 from autograd_core.tensor import lowest
 
 
-@linear(x=identity, samples=(sample((3, 4), dtype="float64"),))
+@linear(
+    x=identity,
+    samples=(sample((3, 4), dtype="float64"), sample((), dtype="float64")),
+)
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     """Convert to a dtype; its transpose converts back. To integers: no derivative."""
 
