@@ -277,15 +277,15 @@ def stimuli(operation: Operation) -> Iterator[Stimulus]:
         single = tuple(astype(x, "float32") for x in arrays)
         yield Stimulus(call, single, "float32")
         yield from (Stimulus(call, arrays, seed=seed) for seed in SEEDS)
-        if len(arrays) > 1:
-            places = range(len(arrays))
-            yield from (Stimulus(call, arrays, alone=k) for k in places)
+        yield from _each_alone(call)
         yield from _beside_others(call)
     for call in (*declared, *variants(operation, "large arrays")):
         yield from _with_other_values(call)
         yield from _laid_otherwise(call)
     for call in varied(operation):
         yield Stimulus(call, call.arrays())
+        if () in call.sample.shapes:
+            yield from _each_alone(call)
     for call in variants(operation, "more axes and fewer"):
         yield from _laid_otherwise(call)
 
@@ -302,6 +302,11 @@ def _with_other_values(call: Call) -> Iterator[Stimulus]:
             other = replace(call, values=tuple(values))
             if is_taken(other):
                 yield Stimulus(other, other.arrays(), f"values {what}")
+
+
+def _each_alone(call: Call) -> Iterator[Stimulus]:
+    places = range(len(call.values)) if len(call.values) > 1 else ()
+    return (Stimulus(call, call.arrays(), alone=k) for k in places)
 
 
 def _laid_otherwise(call: Call) -> Iterator[Stimulus]:
