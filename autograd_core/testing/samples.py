@@ -160,7 +160,13 @@ def short_axes(operation: Operation, sample: Sample) -> Iterator[Sample]:
     for length in lengths:
         for other in (1, 0):
             yield resized(sample, {length: other})
-    yield replace(sample, shapes=tuple(() for _ in sample.shapes))
+    if _fewest_axes(operation) == 0:
+        yield replace(sample, shapes=tuple(() for _ in sample.shapes))
+
+
+def _fewest_axes(operation: Operation) -> int:
+    """Return the least number of axes that a declared sample has."""
+    return min(len(s) for shown in operation.samples for s in shown.shapes)
 
 
 @variant("more axes and fewer")
@@ -168,8 +174,7 @@ def other_axes(operation: Operation, sample: Sample) -> Iterator[Sample]:
     """Put axes in front, take the first away, and make all of one length."""
     for front in ((2,), (2, 3)):
         yield replace(sample, shapes=tuple((*front, *s) for s in sample.shapes))
-    fewest = min(len(s) for shown in operation.samples for s in shown.shapes)
-    if all(len(s) > fewest for s in sample.shapes):
+    if all(len(s) > _fewest_axes(operation) for s in sample.shapes):
         yield replace(sample, shapes=tuple(s[1:] for s in sample.shapes))
     lengths = {n for shape in sample.shapes for n in shape if n > 1}
     yield resized(sample, dict.fromkeys(lengths, 3))
