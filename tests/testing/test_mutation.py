@@ -55,9 +55,9 @@ def outcome_of(name, fault, modes=MODES[0], scenario=None):
 
 
 def test_a_sample_of_all_mutants_is_caught():
-    summary = run(sample=25, seed=20240229)
-    assert len(summary.outcomes) == 25
-    assert len(summary.of(CAUGHT)) > 15
+    summary = run(sample=15, seed=20240229)
+    assert len(summary.outcomes) == 15
+    assert len(summary.of(CAUGHT)) > 8
     assert not summary.survivors, str(summary)
 
 
@@ -92,9 +92,7 @@ def test_every_fault_is_planted_and_caught(name, witnesses):
 
 @pytest.mark.parametrize("name", [n for n in EXCUSED if "core" in EXCUSED[n]])
 def test_what_the_core_puts_right_is_no_fault(name):
-    summary = run(["add"], [name])
-    assert summary.outcomes
-    assert {outcome.verdict for outcome in summary.outcomes} == {EQUIVALENT}
+    assert outcome_of("add", name).verdict == EQUIVALENT
 
 
 def test_a_run_can_be_repeated():
@@ -360,7 +358,7 @@ def tables(markdown):
 
 
 def test_the_summary_in_markdown():
-    summary = run(["add"], ["scaled", "rules_swapped", "missing"])
+    summary = run(["add"], ["scaled", "rules_swapped"])
     faults, catches = tables(summary.markdown())
     for rows in (faults, catches):
         assert rows[1] == ["---"] * len(rows[0])
@@ -374,9 +372,9 @@ def test_the_summary_in_markdown():
         "0",
         "forward mode is the derivative (4), reverse mode is the transpose (2)",
     ]
-    assert sum(int(row[2]) for row in catches[2:]) == len(summary.of(CAUGHT)) == 12
+    assert sum(int(row[2]) for row in catches[2:]) == len(summary.of(CAUGHT)) == 6
     assert summary.markdown().startswith(
-        "12 mutants: 12 caught, 0 survived (3 more differ from the original in no bit)"
+        "6 mutants: 6 caught, 0 survived (3 more differ from the original in no bit)"
     )
 
 
