@@ -26,12 +26,13 @@ from autograd_core.backend import (
 )
 from autograd_core.forward import jvp
 from autograd_core.reverse import grad, stop_gradient, value_and_grad, vjp
-from autograd_core.tensor import Tensor
+from autograd_core.tensor import Constant, Tensor
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Backend",
+    "Constant",
     "Tensor",
     "backends",
     "get_backend",

@@ -11,18 +11,30 @@ from itertools import accumulate
 from typing import Any
 
 from autograd_core import backend, tensor
+from autograd_core.edges import (
+    conjugated,
+    converted,
+    of_several,
+    one_of_several,
+    restore,
+)
 from autograd_core.errors import describe, describe_arguments, error
 from autograd_core.graph import Array, Edge, Level, make_node, overwritten, unchanged
 from autograd_core.library import argument_names, call_library, with_own_dtype
-from autograd_core.operation import Function, Operation, Rule
+from autograd_core.masks import plain
+from autograd_core.operation import Operation, Rule
 from autograd_core.tensor import (
     Tracked,
+    as_constants,
+    is_complex,
     is_differentiable,
+    is_uniform,
     lowest,
     make_dual,
     make_tensor,
     namespace_of,
     require_open,
+    without_constants,
 )
 
 
@@ -34,10 +46,22 @@ def apply(
     Peels off the highest level among the arguments, computes on what is below, and puts
     that level back.
     """
+    if any(map(is_uniform, (*arguments, *statics))):
+        bare = without_constants(arguments), without_constants(statics)
+        return as_constants(_apply(operation, *bare))
+    return _apply(operation, arguments, statics)
+
+
+def _apply(
+    operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
+) -> Any:
+    """Apply an operation to anything but constants."""
     statics = tuple(_raw(operation, value) for value in statics)
     level = _highest_level(operation, arguments)
     if level is None:
         return call_library(operation, arguments, statics)
+    if operation.constant_on_reals and not any(map(is_complex, arguments)):
+        return call_library(operation, tuple(map(lowest, arguments)), statics)
     call = Call(operation, arguments, statics, level)
     call.require_rules()
     if not level.forward:
@@ -46,9 +70,10 @@ def apply(
     call.y = (apply if deeper else call_library)(
         operation, tuple(call.lower), call.statics
     )
-    raw = lowest(call.y)
-    if not backend.backend_of(raw).is_floating(raw.dtype):
-        return call.constant(raw)
+    if isinstance(call.y, tuple):
+        return call.with_tangents() if level.forward else call.with_projections()
+    if not is_differentiable(call.y):
+        return call.constant(lowest(call.y))
     return call.with_tangent() if level.forward else call.with_edges()
 
 
@@ -127,6 +152,8 @@ class Call:
         ]
         pairs = zip(arguments, self.active, strict=True)
         self.lower = [x.value if active else x for x, active in pairs]
+        if not operation.takes_complex:
+            self.refuse_complex()
         xp = backend.backend_of(lowest(self.lower[self.active.index(True)]))
         for k, value in enumerate(self.lower):
             if isinstance(value, float) and not xp.owns(value):
@@ -145,6 +172,18 @@ class Call:
         for k, active in enumerate(self.active):
             if active and self.rule(k) is None:
                 raise _no_rule(self.operation, k, self.arguments, self.level)
+
+    def refuse_complex(self) -> None:
+        """Raise if an argument is complex where the rules are those of real numbers."""
+        if any(is_complex(x) for x in self.arguments):
+            names = argument_names(self.operation, self.arguments)
+            raise error(
+                TypeError,
+                self.operation.name,
+                "takes real numbers, and is not differentiated for complex ones",
+                describe_arguments(names, self.arguments),
+                "Give the real part, the imaginary part or the absolute value.",
+            )
 
     # ---- captured memory
 
@@ -177,6 +216,8 @@ class Call:
     def known(self) -> dict[str, Any]:
         """Return what rules may ask for by name."""
         known = dict(zip(self.operation.statics, self.statics, strict=True), y=self.y)
+        if self.operation.result is not None:
+            known |= self.y._asdict()
         if self.operation.variadic:
             shapes = tuple(value.shape for value in self.lower)
             return known | {"shapes": shapes, "starts": starts(shapes, known["axis"])}
@@ -190,27 +231,46 @@ class Call:
 
     def with_edges(self) -> Array:
         """Return the result of reverse mode: one edge for each active argument."""
+        xp = namespace_of(self.y)
+        return make_tensor(self.y, self._node(xp), self.level.world(xp))
+
+    def with_projections(self) -> Any:
+        """Return several results, each with an edge to the node of all of them."""
+        xp = namespace_of(self.y[0])
+        node, world, count = self._node(xp), self.level.world(xp), len(self.y)
+        each = []
+        for k, y in enumerate(self.y):
+            if is_differentiable(y):
+                edge = (node, one_of_several, k, count)
+                y = make_tensor(y, make_node((edge,), xp, None), world)
+            each.append(y)
+        return self.operation.result(*each)
+
+    def _node(self, xp: Any) -> Any:
+        """Make the node of the call, with one edge for each active argument."""
         known = self.known()
         edges = tuple(
             self._edge(k, known) for k, active in enumerate(self.active) if active
         )
-        xp = namespace_of(self.y)
-        node = make_node(edges, xp, self.operation)
-        return make_tensor(self.y, node, self.level.world(xp))
+        return make_node(edges, xp, self.operation)
 
     def _edge(self, k: int, known: dict[str, Any]) -> Edge:
         """Build an edge, which restores the argument's shape and dtype if it must."""
-        rule, value = self.rule(k), self.lower[k]
+        rule, value, operation = self.rule(k), self.lower[k], self.operation
         assert rule is not None
-        if self.operation.variadic:
+        if operation.variadic:
             known = {**known, "index": k}
         step: tuple[Any, ...] = (rule.function, *named(rule, known))
-        operation = self.operation
+        results = (self.y,) if operation.result is None else self.y
+        if operation.holomorphic and any(map(is_complex, (value, *results))):
+            step = (conjugated, *step)
+        if operation.result is not None:
+            step = (of_several, step[0], operation.result, *step[1:])
         if operation.elementwise:
             alike = value.shape == self.y.shape
         else:
             alike = not operation.broadcasts
-        if not alike or value.dtype != self.y.dtype:
+        if not alike or any(value.dtype != y.dtype for y in results):
             step = (restore, step[0], value.shape, value.dtype, *step[1:])
         for guard in self.guards:
             step = (unchanged, guard, *step)
@@ -221,18 +281,34 @@ class Call:
         y = self.y
         if self.operation.variadic:
             return make_dual(y, self._tangent_of_all(), self.level)
-        known = self.known()
-        active = [k for k, on in enumerate(self.active) if on]
-        terms = [self._term(k, known) for k in active]
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
+        total = self._total(self._terms())
         xp = namespace_of(total)
         if total.shape != y.shape:
             total = xp.broadcast_to(total, y.shape)
         if total.dtype != y.dtype:
-            total = xp.astype(total, y.dtype)
+            total = converted(xp, total, y.dtype)
         return make_dual(y, total, self.level)
+
+    def with_tangents(self) -> Any:
+        """Return several results, each with its tangent."""
+        each = []
+        for y, *terms in zip(self.y, *self._terms(), strict=True):
+            if is_differentiable(y):
+                y = make_dual(y, self._total(terms), self.level)
+            each.append(y)
+        return self.operation.result(*each)
+
+    def _terms(self) -> list[Any]:
+        """Return what the rule of each active argument makes of its tangent."""
+        known = self.known()
+        return [self._term(k, known) for k, active in enumerate(self.active) if active]
+
+    @staticmethod
+    def _total(terms: list[Array]) -> Array:
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
 
     def _term(self, k: int, known: dict[str, Any]) -> Array:
         """Apply the rule of one argument to its tangent."""
@@ -242,7 +318,7 @@ class Call:
         tracked = any(isinstance(value, Tracked) for value in (t, *saved))
         xp = tensor.operations if tracked else namespace_of(self.lower[k])
         try:
-            return rule.function(xp, t, *saved)
+            return plain(rule.function(xp, t, *saved))
         except Exception as cause:
             cause.add_note(f"in forward mode of {self.operation}")
             raise
@@ -257,18 +333,17 @@ class Call:
         return apply(self.operation, tangents, self.statics)
 
     def constant(self, raw: Array) -> Array:
-        """Return an integer or boolean result, a constant; refuse a complex one."""
+        """Return an integer or boolean result, a constant; refuse an odd one."""
         if backend.backend_of(raw).isdtype(raw.dtype, ("bool", "integral")):
             return raw
         names = argument_names(self.operation, self.arguments)
         raise error(
             TypeError,
             self.operation.name,
-            "a result that is neither real floating-point nor integer or boolean "
-            "cannot be differentiated",
+            "a result that is neither floating-point nor integer or boolean cannot be "
+            "differentiated",
             f"{describe(raw)} from {describe_arguments(names, self.arguments)}",
-            "Convert objects to floats; complex numbers are not supported yet, work "
-            "with the real and the imaginary part as two arrays.",
+            "Convert objects to floats.",
         )
 
 
@@ -287,10 +362,12 @@ def starts(shapes: tuple[tuple[int, ...], ...], axis: int | None) -> tuple[int, 
 
 
 def _attribute(known: dict[str, Any], argument: str, attribute: str) -> Any:
-    """Return the shape or the device of an argument."""
+    """Return the shape, the dtype or the device of an argument."""
     value = known[argument]
     if attribute == "shape":
         return getattr(value, "shape", ())
+    if attribute == "dtype":
+        return value.dtype
     raw = lowest(value)
     return backend.backend_of(raw).device_of(raw)
 
@@ -312,27 +389,8 @@ def _no_rule(
 
 def _promoted(x: Any, dtype: Any) -> Any:
     """Return an array of floats in a dtype, everything else as it is."""
+    if is_complex(x) and not backend.backend_of(lowest(x)).is_complex(dtype):
+        return x  # the result is real: an absolute value, a part
     if is_differentiable(x) and x.dtype != dtype:
         return namespace_of(x).astype(x, dtype)
     return x
-
-
-def restore(
-    xp: Any, t: Array, rule: Function, shape: tuple[int, ...], dtype: Any, *saved: Any
-) -> Array:
-    """Apply a rule, then sum over broadcast axes and convert to the input's dtype."""
-    cotangent = unbroadcast(xp, rule(xp, t, *saved), shape)
-    return cotangent if cotangent.dtype == dtype else xp.astype(cotangent, dtype)
-
-
-def unbroadcast(xp: Any, t: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a cotangent over the axes along which an argument was broadcast."""
-    if t.shape == shape:
-        return t
-    lead = len(t.shape) - len(shape)
-    if lead > 0:
-        t = xp.sum(t, axis=tuple(range(lead)))
-    axes = tuple(k for k, n in enumerate(shape) if n == 1 and t.shape[k] != 1)
-    if axes:
-        t = xp.sum(t, axis=axes, keepdims=True)
-    return t if t.shape == shape else xp.broadcast_to(t, shape)

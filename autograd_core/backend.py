@@ -31,14 +31,45 @@ SMALL = 64 * 1024
 """Bytes up to which captured memory is copied (1.4 us on NumPy) and not watched."""
 
 implementations: dict[str, Callable[..., Any]] = {}
-"""Operations that no library has: ``name -> function(xp, *arguments)``."""
+"""Operations that a library may lack: ``name -> function(xp, *arguments)``."""
+
+extensions: set[str] = set()
+"""The namespaces within the namespace: ``linalg``, ``fft``, ``special``."""
 
 
 def implement(name: str, function: Callable[..., Any]) -> None:
-    """Say how to compute an operation that the libraries do not have."""
+    """Say how to compute an operation that libraries do not have."""
     implementations[name] = function
+    extension, _, last = name.rpartition(".")
     for instance in (*_instances.values(), *_by_namespace.values()):
-        instance.__dict__.pop(name, None)  # what an earlier declaration left
+        place = instance.__dict__.get(extension) if extension else instance
+        if place is not None:
+            place.__dict__.pop(last, None)  # what an earlier declaration left
+
+
+class Extension:
+    """A namespace within a library's namespace: its functions, and ours it lacks.
+
+    A backend overrides ``special.erf`` by a method ``special_erf``.
+    """
+
+    def __init__(self, of: Backend, name: str, namespace: Any) -> None:
+        self._of, self._name, self._namespace = of, name, namespace
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(type(self._of), f"{self._name}_{name}", None)
+        if value is not None:
+            value = partial(value, self._of)
+        else:
+            full_name = f"{self._name}.{name}"
+            value = self._of._found(self._namespace, name, full_name)
+        setattr(self, name, value)
+        return value
+
+    def __repr__(self) -> str:
+        return f"{self._of}.{self._name}"
 
 
 class Backend:
@@ -65,7 +96,7 @@ class Backend:
 
     def __init__(self, namespace: Any = None) -> None:
         self.namespace = self.load() if namespace is None else namespace
-        self._floating: dict[Any, bool] = {}
+        self._kinds: dict[Any, str | None] = {}
 
     def load(self) -> Any:
         """Import the library and return its Array-API namespace."""
@@ -75,27 +106,47 @@ class Backend:
         """Look a function of the namespace up, and remember it."""
         if name.startswith("__"):
             raise AttributeError(name)
-        try:
-            value = getattr(self.namespace, name)
-        except AttributeError:
-            if name not in implementations:
-                raise AttributeError(
-                    f"{self}: the library has no {name!r}", name=name, obj=self
-                ) from None
-            value = partial(implementations[name], self)
+        if name in extensions:
+            value = Extension(self, name, self.extension(name))
+        else:
+            value = self._found(self.namespace, name, name)
         setattr(self, name, value)
         return value
+
+    def _found(self, namespace: Any, name: str, full_name: str) -> Any:
+        """Return a function of a namespace, or the portable one of ours."""
+        try:
+            return getattr(namespace, name)
+        except AttributeError:
+            if full_name not in implementations:
+                raise AttributeError(
+                    f"{self}: the library has no {full_name!r}", name=name, obj=self
+                ) from None
+            return partial(implementations[full_name], self)
+
+    def extension(self, name: str) -> Any:
+        """Return the library's namespace of an extension, None if it has none."""
+        return getattr(self.namespace, name, None)
 
     def __repr__(self) -> str:
         return self.name or getattr(self.namespace, "__name__", repr(self.namespace))
 
     def is_floating(self, dtype: Any) -> bool:
-        """Say whether a dtype is real floating-point: what can be differentiated."""
-        known = self._floating.get(dtype)
-        if known is None:
-            known = bool(self.namespace.isdtype(dtype, "real floating"))
-            self._floating[dtype] = known
-        return known
+        """Say whether a dtype is floating-point, real or complex."""
+        return self._floating_kind(dtype) is not None
+
+    def is_complex(self, dtype: Any) -> bool:
+        """Say whether a dtype is complex."""
+        return self._floating_kind(dtype) == "complex floating"
+
+    def _floating_kind(self, dtype: Any) -> str | None:
+        """Return the standard's kind of a dtype that can be differentiated, or None."""
+        try:
+            return self._kinds[dtype]
+        except KeyError:
+            kinds = ("real floating", "complex floating")
+            of = (kind for kind in kinds if self.namespace.isdtype(dtype, kind))
+            return self._kinds.setdefault(dtype, next(of, None))
 
     def dtype(self, dtype: Any) -> Any:
         """Return the library's own dtype for a name or another library's dtype."""

@@ -35,7 +35,12 @@ from autograd_core.operation import (
     sample,
 )
 from autograd_core.source import emit_function, public_function
-from autograd_core.tensor import holds_tracked
+from autograd_core.tensor import (
+    as_constants,
+    holds_tracked,
+    is_uniform,
+    without_constants,
+)
 
 __all__ = [
     "POSITIVE",
@@ -67,12 +72,17 @@ def elementwise(
     implementation: Function | None = None,
     samples: Sequence[Sample] = (),
     kinks: Sequence[Kink] = (),
-    **rules: Function,
+    takes_complex: bool = True,
+    constant_on_reals: bool = False,
+    **rules: Function | tuple[Function, Function],
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function of corresponding elements.
 
     For each differentiable parameter give the linear map ``t -> partial * t``. The
-    Jacobian is diagonal, so the one rule serves forward and reverse mode.
+    Jacobian is diagonal, so the one rule serves forward and reverse mode; where numbers
+    are complex the core conjugates it for reverse mode. A function that is not
+    differentiable in the complex sense (``abs``, ``real``) gives a pair, the rule of
+    forward mode and its adjoint.
 
     Parameters
     ----------
@@ -85,8 +95,14 @@ def elementwise(
         Calls for checks; by default some shapes that broadcast.
     kinks
         Points without a derivative, and what the rules say there (`kink`).
+    takes_complex
+        Whether it takes complex numbers; if not, tracked ones raise.
+    constant_on_reals
+        Whether real numbers have the derivative zero, so that the rules are for complex
+        ones only (``sign``).
     **rules
-        ``parameter=rule``. Other parameters are not differentiated.
+        ``parameter=rule`` or ``parameter=(jvp, vjp)``. Other parameters are not
+        differentiated.
 
     Examples
     --------
@@ -104,12 +120,22 @@ def elementwise(
 
     def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
         operation = Operation(
-            declaration, tuple(rules), elementwise=True, domain=domain
+            declaration,
+            tuple(rules),
+            elementwise=True,
+            domain=domain,
+            takes_complex=takes_complex,
         )
         shown = samples or (UNARY_SAMPLES if len(rules) == 1 else BINARY_SAMPLES)
         operation.kinks = tuple(kinks)
-        each = [operation.rule(rule) for rule in rules.values()]
-        return _complete(operation, each, each, shown, implementation)
+        pairs = [
+            rule if isinstance(rule, tuple) else (rule,) for rule in rules.values()
+        ]
+        operation.constant_on_reals = constant_on_reals
+        operation.holomorphic = all(len(pair) == 1 for pair in pairs)
+        jvp = [operation.rule(pair[0]) for pair in pairs]
+        vjp = [operation.rule(pair[-1]) for pair in pairs]
+        return _complete(operation, jvp, vjp, shown, implementation)
 
     return decorate
 
@@ -121,6 +147,8 @@ def linear(
     broadcasts: bool = False,
     variadic: bool = False,
     domain: Domain = REAL,
+    takes_complex: bool = True,
+    adjoint: bool = False,
     **transposes: Function,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function that is linear in each of its arguments.
@@ -143,6 +171,11 @@ def linear(
         begins along the axis.
     domain
         The open interval from which arguments are drawn in checks.
+    takes_complex
+        As in `elementwise`.
+    adjoint
+        Whether the rules give the adjoint of complex maps, and not their transpose,
+        which the core conjugates.
     **transposes
         ``parameter=transpose``. Other parameters are not differentiated.
 
@@ -167,8 +200,13 @@ def linear(
             variadic=variadic,
             broadcasts=broadcasts,
             domain=domain,
+            takes_complex=takes_complex,
         )
         vjp = [operation.rule(transpose) for transpose in transposes.values()]
+        # what names no array has coefficients 0 and 1, or such as make a mean
+        constant = not any(set(rule.names) & set(operation.arguments) for rule in vjp)
+        operation.holomorphic = not constant and not adjoint
+        operation.positive = constant and not adjoint
         jvp = [_itself(operation, k) for k in range(len(vjp))]
         return _complete(operation, jvp, vjp, samples, implementation)
 
@@ -184,6 +222,10 @@ def general(
     broadcasts: bool = False,
     domain: dict[str, Domain] | Domain = REAL,
     implementation: Function | None = None,
+    outputs: Sequence[str] = (),
+    takes_complex: bool = True,
+    holomorphic: bool = False,
+    positive: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function with a rule for each mode.
 
@@ -195,16 +237,31 @@ def general(
     vjp
         For each differentiable parameter, by name, the rule from the cotangent of the
         result to its own. None where there is none: reverse mode then raises.
-    samples, kinks, broadcasts, domain, implementation
+    samples, kinks, broadcasts, domain, implementation, takes_complex
         As in `linear` and `elementwise`.
+    outputs
+        Where there are several results, what each is called. Rules then take or give a
+        tuple for `t`, in which a cotangent may be None, and may ask for the results by
+        these names.
+    holomorphic
+        Whether the rules of reverse mode give the transpose of a complex-linear map,
+        which the core conjugates, and not its adjoint.
+    positive
+        Whether they are linear with coefficients that are not negative.
     """
 
     def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
         arguments = tuple(jvp | vjp)
         operation = Operation(
-            declaration, arguments, broadcasts=broadcasts, domain=domain
+            declaration,
+            arguments,
+            broadcasts=broadcasts,
+            domain=domain,
+            outputs=outputs,
+            takes_complex=takes_complex,
         )
         operation.kinks = tuple(kinks)
+        operation.holomorphic, operation.positive = holomorphic, positive
         jvps, vjps = (
             [
                 operation.rule(f) if (f := rules.get(name)) else None
@@ -250,6 +307,9 @@ def composite(
         def call(*arguments: P.args, **keywords: P.kwargs) -> R:
             if any(map(holds_tracked, (*arguments, *keywords.values()))):
                 return function(*arguments, **keywords)
+            if any(map(is_uniform, (*arguments, *keywords.values()))):
+                bare = {name: without_constants(x) for name, x in keywords.items()}
+                return as_constants(call(*without_constants(arguments), **bare))
             # a library may have another default than the standard's None
             given = {name: x for name, x in keywords.items() if x is not None}
             result: R = pass_on(operation, arguments, given)
@@ -257,8 +317,8 @@ def composite(
 
         place = function.__code__
         call.__code__ = call.__code__.replace(
-            co_name=operation.name,
-            co_qualname=operation.name,
+            co_name=operation.identifier,
+            co_qualname=operation.identifier,
             co_filename=place.co_filename,
             co_firstlineno=place.co_firstlineno - 1,
         )
@@ -293,6 +353,8 @@ def _required(operation: Operation, samples: Sequence[Sample]) -> tuple[Sample, 
 def _register(operation: Operation, function: Function) -> Function:
     operation.function = update_wrapper(function, operation.declaration)
     registry[operation.name] = operation
+    if operation.extension:
+        backend.extensions.add(operation.extension)
     return operation.function
 
 

@@ -32,15 +32,18 @@ class Level:
     """One open transform: its number, its mode, and its worlds.
 
     Level 0 is that of eager Tensors, which belong to no transform; it never closes.
+    A level becomes uniform when code that is written for the standard asks one of its
+    arrays for the namespace: then masks are `Constant`, too.
     """
 
-    __slots__ = ("forward", "name", "number", "open", "worlds")
+    __slots__ = ("forward", "name", "number", "open", "uniform", "worlds")
 
     def __init__(self, name: str, *, forward: bool, number: int | None = None) -> None:
         self.number = next(_level_numbers) if number is None else number
         self.name = name
         self.forward = forward
         self.open = True
+        self.uniform = False
         self.worlds: dict[Any, World] = {}
 
     def world(self, xp: Any) -> World:

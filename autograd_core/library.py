@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from autograd_core import backend
@@ -24,13 +25,16 @@ def call_library(
     """Call the library on raw arrays."""
     xp = _backend(operation, (*arguments, *statics)) or backend.get_backend()
     if all(type(argument) in SCALARS for argument in arguments):
-        arguments = tuple(map(xp.asarray, arguments))
+        arrays = [x for x in statics if backend.is_array(x) and xp.is_floating(x.dtype)]
+        like = arrays[0].dtype if arrays else None  # as in copysign(0, x2)
+        arguments = tuple(xp.asarray(x, dtype=like) for x in arguments)
     statics = with_own_dtype(operation, xp, statics)
     try:
-        return operation.emit(xp, *arguments, *statics)
+        y = operation.emit(xp, *arguments, *statics)
     except Exception as cause:
         note_call(cause, operation, (*arguments, *statics))
         raise
+    return y if operation.result is None else operation.result(*y)
 
 
 def pass_on(
@@ -41,7 +45,7 @@ def pass_on(
     if keywords.get("dtype") is not None:
         keywords = {**keywords, "dtype": xp.dtype(keywords["dtype"])}
     try:
-        return getattr(xp, operation.name)(*arguments, **keywords)
+        return attrgetter(operation.name)(xp)(*arguments, **keywords)
     except Exception as cause:
         note_call(cause, operation, arguments)
         raise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections import namedtuple
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 Function: TypeAlias = Callable[..., Any]
@@ -28,12 +29,50 @@ def function(plain: Declared) -> Declared:
     return plain
 
 
+def operation_of(operation: Operation | Function | str) -> Operation | None:
+    """Return the operation of a name or of a public function, None if it is none."""
+    if isinstance(operation, Operation):
+        return operation
+    if isinstance(operation, str):
+        return registry.get(operation)
+    return next(
+        (each for each in registry.values() if each.function is operation), None
+    )
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One call that shows an operation off: shapes of the arguments, and the rest."""
+    """One call that shows an operation off: shapes of the arguments, and the rest.
+
+    Attributes
+    ----------
+    make
+        ``make(xp, *drawn)`` returns the arguments, or the one, made of arrays drawn in
+        their shapes: a positive definite matrix, say. None takes them as they are.
+    show
+        ``show(xp, result)`` returns what of the result is determined: eigenvectors up
+        to their phases, say. None takes it as it is.
+    is_complex
+        Whether complex arrays are drawn.
+    """
 
     shapes: tuple[tuple[int, ...], ...]
     statics: dict[str, Any] = field(default_factory=dict)
+    make: Function | None = None
+    show: Function | None = None
+    is_complex: bool = False
+
+    def of(self, make: Function) -> Sample:
+        """Return the sample with arguments that a function makes of what is drawn."""
+        return replace(self, make=make)
+
+    def seen(self, show: Function) -> Sample:
+        """Return the sample with results seen through a function."""
+        return replace(self, show=show)
+
+    def complex(self) -> Sample:
+        """Return the sample with complex arrays."""
+        return replace(self, is_complex=True)
 
 
 def sample(*shapes: tuple[int, ...], **statics: Any) -> Sample:
@@ -71,6 +110,11 @@ def kink(*values: Any, gradient: Sequence[Any], reason: str, **statics: Any) -> 
     return Kink(values, tuple(gradient), reason, statics)
 
 
+def _result(name: str, outputs: Sequence[str]) -> Any:
+    """Return the type of several results."""
+    return namedtuple(f"{name}_result", outputs)
+
+
 class Rule:
     """A derivative rule of one argument, with the names of what it needs."""
 
@@ -88,6 +132,9 @@ class Operation:
 
     Attributes
     ----------
+    name, identifier
+        Its name in the namespace, ``linalg.inv``, and the last part of that. The
+        extension is the constant ``EXTENSION`` of the module that declares it.
     function
         What users call: a plain function with the declared signature.
     emit
@@ -104,6 +151,18 @@ class Operation:
         Whether cotangents may have to be summed back to an argument's shape.
     variadic
         Whether the one argument is a sequence of arrays.
+    result
+        The named tuple in which several results come; None where there is one.
+    holomorphic
+        Whether the rules of reverse mode give the transpose of a complex-linear
+        Jacobian, so that of complex numbers the core conjugates them.
+    takes_complex
+        Whether arguments may be complex.
+    positive
+        Whether the rules of reverse mode are linear in the cotangent with coefficients
+        that are not negative, so that they can be applied to a mask (`Masked`).
+    constant_on_reals
+        Whether the derivative is zero except for complex numbers.
     domain
         For each argument the open interval from which checks draw.
     samples
@@ -117,6 +176,9 @@ class Operation:
     jvp: tuple[Rule | None, ...] = ()
     vjp: tuple[Rule | None, ...] = ()
     kept: frozenset[str] = frozenset()
+    holomorphic = False
+    positive = False
+    constant_on_reals = False
     samples: tuple[Sample, ...] = ()
     kinks: tuple[Kink, ...] = ()
 
@@ -128,9 +190,16 @@ class Operation:
         elementwise: bool = False,
         broadcasts: bool = False,
         variadic: bool = False,
+        outputs: Sequence[str] = (),
+        takes_complex: bool = True,
         domain: dict[str, Domain] | Domain = REAL,
     ) -> None:
-        self.name = declaration.__name__
+        self.identifier = declaration.__name__
+        self.extension: str = declaration.__globals__.get("EXTENSION", "")
+        prefix = f"{self.extension}." if self.extension else ""
+        self.name = prefix + self.identifier
+        self.result: Any = _result(self.identifier, outputs) if outputs else None
+        self.takes_complex = takes_complex
         self.declaration = declaration
         self.signature = inspect.signature(declaration)
         self.arguments = tuple(arguments)
@@ -152,14 +221,14 @@ class Operation:
     def rule(self, function: Function) -> Rule:
         """Read a rule's needs off its parameters, and check that they exist."""
         names = tuple(inspect.signature(function).parameters)[2:]
-        offered = {"y", *self.statics}
+        offered = {"y", *self.statics, *getattr(self.result, "_fields", ())}
         if self.variadic:
             offered |= {"index", "shapes", "starts"}
         else:
             offered |= {
                 name + suffix
                 for name in self.arguments
-                for suffix in ("", "_shape", "_device")
+                for suffix in ("", "_shape", "_dtype", "_device")
             }
         for name in names:
             if name not in offered:

@@ -9,14 +9,18 @@ from operator import index
 from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree, tensor
+from autograd_core.edges import carried, conjugate
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array, Leaf, Level, Node
+from autograd_core.masks import Masked, joined, plain
 from autograd_core.tensor import (
     Tensor,
     Tracked,
+    is_complex,
     is_differentiable,
     leaf_of,
     lowest,
+    namespace_of,
     not_floating,
     track,
 )
@@ -64,17 +68,27 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
         t = cotangents.pop(node)
         if sums:
             sums.discard(node)
-        xp = tensor.operations if isinstance(t, Tracked) else node.xp
+        masked = type(t) is Masked
+        xp = (
+            tensor.operations
+            if isinstance(t.value if masked else t, Tracked)
+            else node.xp
+        )
         try:
             for edge in node.edges:
                 parent = edge[0]
-                if len(edge) == 3:  # the common case, worth a tenth of the walk
+                if masked:
+                    term = carried(xp, t, node.operation, *edge[1:])
+                elif len(edge) == 3:  # the common case, worth a tenth of the walk
                     term = edge[1](xp, t, edge[2])
                 else:
                     term = edge[1](xp, t, *edge[2:])
                 if parent not in cotangents:
                     cotangents[parent] = term
                     heappush(heap, (-parent.id, parent))
+                elif type(term) is Masked or type(cotangents[parent]) is Masked:
+                    cotangents[parent] = joined(cotangents[parent], term)
+                    sums.discard(parent)
                 elif parent in sums and not isinstance(term, Tracked):
                     cotangents[parent] += term
                 else:
@@ -87,6 +101,7 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
             raise
         del edge, parent, term, t
     for leaf in list(cotangents):
+        cotangents[leaf] = plain(cotangents[leaf])
         require_shape(leaf, cotangents[leaf])
         if not isinstance(cotangents[leaf], Tracked):
             cotangents[leaf] = leaf.xp.unshared(cotangents.pop(leaf))
@@ -134,12 +149,16 @@ def vjp(
 ) -> tuple[Any, ...]:
     r"""Evaluate a function and return its pullback, :math:`\bar y \mapsto J^T \bar y`.
 
+    Of complex numbers the adjoint, :math:`\bar y \mapsto J^H \bar y`: real and
+    imaginary part are two real numbers, and a cotangent pairs with a tangent as
+    :math:`\mathrm{Re} \sum \overline{\bar y} \dot y`.
+
     Parameters
     ----------
     function
         A function of pytrees of arrays that returns a pytree of arrays.
     *primals
-        Where to evaluate it: arrays of real floating-point dtype or pytrees of them.
+        Where to evaluate it: arrays of floating-point dtype or pytrees of them.
     has_aux
         Whether the function returns a pair, the second part of which is not
         differentiated.
@@ -281,20 +300,27 @@ def _root(level: Level, y: Any) -> Node | None:
 
 
 def value_and_grad(
-    function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False
+    function: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., tuple[Any, Pytree]]:
     """Make the function that evaluates a scalar function and its gradient.
 
     Parameters
     ----------
     function
-        A function of pytrees of arrays that returns a 0-d array of floats.
+        A function of pytrees of arrays that returns a 0-d array of real numbers.
     argnums
         Which positional argument to differentiate with respect to, or a sequence of
         them; negative numbers count from the end.
     has_aux
         Whether the function returns a pair, the second part of which is not
         differentiated.
+    holomorphic
+        Whether to return the complex derivative, for a function that has one; its
+        result is then complex.
 
     Returns
     -------
@@ -306,14 +332,16 @@ def value_and_grad(
     Raises
     ------
     TypeError
-        If an argument is an integer, or no array; if the result is not a 0-d array.
+        If an argument is an integer, or no array; if the result is not a 0-d array, or
+        is complex without `holomorphic`.
     ValueError
         If `argnums` names an argument that is not given.
 
     Notes
     -----
     At a kink the gradient is a member of the subdifferential; docs/mathematics.md has
-    the table.
+    the table. With respect to complex arguments ``z = x + iy`` the gradient is ``df/dx
+    + i df/dy``, the direction of steepest ascent.
 
     Examples
     --------
@@ -323,11 +351,15 @@ def value_and_grad(
     >>> print(value, grad)
     40.0 {'scale': array(40.)}
     """
-    return _value_and_grad("value_and_grad", function, argnums, has_aux)
+    return _value_and_grad("value_and_grad", function, argnums, has_aux, holomorphic)
 
 
 def grad(
-    function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False
+    function: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Pytree]:
     """Make the function that evaluates the gradient of a scalar function.
 
@@ -340,8 +372,10 @@ def grad(
     >>> f = lambda x: x**3
     >>> print(ag.grad(f)(2.0), ag.grad(ag.grad(f))(2.0))
     12.0 12.0
+    >>> print(ag.grad(f, holomorphic=True)(2j))
+    (-12+0j)
     """
-    both = _value_and_grad("grad", function, argnums, has_aux)
+    both = _value_and_grad("grad", function, argnums, has_aux, holomorphic)
 
     @wraps(function)
     def gradient(*arguments: Any, **keywords: Any) -> Pytree:
@@ -352,7 +386,11 @@ def grad(
 
 
 def _value_and_grad(
-    name: str, function: Callable[..., Any], argnums: Argnums, has_aux: bool
+    name: str,
+    function: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    holomorphic: bool,
 ) -> Callable[..., tuple[Any, Pytree]]:
     many = isinstance(argnums, Sequence)
     numbers = tuple(map(index, argnums if isinstance(argnums, Sequence) else [argnums]))
@@ -376,13 +414,19 @@ def _value_and_grad(
             positions=chosen,
             beside=(arguments, keywords),
         )
-        _require_scalar(name, y)
+        _require_scalar(name, y, holomorphic)
         seeds = trace.seeds(filled_like(y, 1.0))
         trace.roots.clear()  # only the walk holds the graph, and lets go as it passes
         grads = trace.gradients(sweep(seeds))
+        if holomorphic:  # the conjugate of the direction of steepest ascent
+            grads = pytree.map(_conjugate, grads)
         return (y, aux) if has_aux else y, grads if many else grads[0]
 
     return evaluate
+
+
+def _conjugate(x: Array) -> Array:
+    return conjugate(namespace_of(x), x)
 
 
 def _positions(transform: str, numbers: Sequence[int], count: int) -> list[int]:
@@ -400,7 +444,7 @@ def _positions(transform: str, numbers: Sequence[int], count: int) -> list[int]:
     return positions
 
 
-def _require_scalar(transform: str, y: Any) -> None:
+def _require_scalar(transform: str, y: Any, holomorphic: bool) -> None:
     if not (isinstance(y, Tracked) or backend.is_array(y)) or tuple(y.shape) != ():
         raise error(
             TypeError,
@@ -412,6 +456,19 @@ def _require_scalar(transform: str, y: Any) -> None:
         )
     if not is_differentiable(y):
         raise not_floating(transform, "the result", y)
+    if is_complex(y) is not holomorphic:
+        raise error(
+            TypeError,
+            transform,
+            "the function must return a complex number where holomorphic=True"
+            if holomorphic
+            else "the function must return a real number",
+            describe(y),
+            "Leave holomorphic out for a real function of complex numbers."
+            if holomorphic
+            else "Take abs or the real part of the result, say holomorphic=True for a "
+            "complex derivative, or use vjp.",
+        )
 
 
 def stop_gradient(x: Pytree) -> Pytree:

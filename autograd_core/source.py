@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from textwrap import indent
 from typing import Any
 
-from autograd_core.apply import apply, restore
+from autograd_core.apply import apply
+from autograd_core.edges import restore
 from autograd_core.graph import new, new_nodes, node_ids
 from autograd_core.library import note_call
 from autograd_core.operation import Function, Operation, Rule
@@ -51,7 +52,7 @@ def _expanded(template: str) -> str:
 
 
 UNARY = _expanded("""
-def {name}({signature}):
+def {identifier}({signature}):
     if type(x) is Tensor{guard}:
         world = x.world
         xp = world.xp
@@ -63,7 +64,7 @@ def {name}({signature}):
 """)
 
 BINARY = _expanded("""
-def {name}(x1, x2, /):
+def {identifier}(x1, x2, /):
     if type(x1) is Tensor:
         world = x1.world
         xp = world.xp
@@ -118,12 +119,12 @@ def {name}(x1, x2, /):
 """)
 
 PLAIN = """
-def {name}({signature}):
+def {identifier}({signature}):
     return apply(operation, {arguments}, {statics})
 """
 
 EMIT = """
-def {name}(xp, {parameters}):
+def {identifier}(xp, {parameters}):
     return xp.{name}({call})
 """
 
@@ -168,9 +169,15 @@ def _emit_source(operation: Operation) -> str:
     if operation.variadic:
         (arrays,) = operation.arguments
         rest = "".join(f", {name}" for name in operation.statics)
-        source = f"\ndef {operation.name}(xp, *values):\n    *{arrays}{rest} = values\n"
+        source = f"\ndef {operation.identifier}(xp, *values):\n"
+        source += f"    *{arrays}{rest} = values\n"
         return source + f"    return xp.{operation.name}({call})\n"
-    return EMIT.format(name=operation.name, parameters=parameters, call=call)
+    return EMIT.format(
+        identifier=operation.identifier,
+        name=operation.name,
+        parameters=parameters,
+        call=call,
+    )
 
 
 def _saved(rule: Rule | None, spelling: dict[str, str]) -> str | None:
@@ -190,7 +197,9 @@ def _function_source(operation: Operation) -> str:
         for p in operation.signature.parameters.values()
         if p.kind is p.POSITIONAL_ONLY
     ]
-    if operation.arguments == ("x",) and positional == ["x"]:
+    if operation.result is not None or _may_change_kind(operation):
+        source = None
+    elif operation.arguments == ("x",) and positional == ["x"]:
         source = _unary_source(operation)
     elif operation.arguments == ("x1", "x2") and not operation.statics:
         source = _binary_source(operation)
@@ -198,13 +207,19 @@ def _function_source(operation: Operation) -> str:
         source = None
     (first, *_) = operation.arguments or ("",)
     return source or PLAIN.format(
-        name=operation.name,
+        identifier=operation.identifier,
         signature=_signature_source(operation),
         arguments=f"tuple({first})"
         if operation.variadic
         else _tuple(operation.arguments),
         statics=_tuple(operation.statics),
     )
+
+
+def _may_change_kind(operation: Operation) -> bool:
+    """Say whether real arguments may give what is no real Tensor: ``fft.rfft``."""
+    outside = bool(operation.extension) and not operation.elementwise
+    return outside or operation.constant_on_reals
 
 
 def _unary_source(operation: Operation) -> str | None:
@@ -214,7 +229,7 @@ def _unary_source(operation: Operation) -> str | None:
     if saved is None:
         return None
     return UNARY.format(
-        name=operation.name,
+        identifier=operation.identifier,
         signature=_signature_source(operation),
         guard=" and dtype is None" if "dtype" in operation.statics else "",
         call=f"xp.{operation.name}({_call_source(operation, x='v')})",
@@ -239,7 +254,7 @@ def _binary_source(operation: Operation) -> str | None:
         for name in operation.arguments
     }
     return BINARY.format(
-        name=operation.name,
+        identifier=operation.identifier,
         call=f"xp.{operation.name}(v1, v2)",
         values="x1, x2",
         alike=alike,
@@ -281,7 +296,7 @@ def _compile(
     place = operation.declaration.__code__
     scope["__name__"] = __name__  # so that errors look further for the user's line
     exec(compile(source, place.co_filename, "exec"), scope)
-    function: Function = scope[operation.name]
+    function: Function = scope[operation.identifier]
     function.__code__ = function.__code__.replace(
         co_firstlineno=place.co_firstlineno + below,
         co_linetable=_one_line(len(function.__code__.co_code) // 2),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import opcode
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -19,6 +21,8 @@ from autograd_core.graph import (
     overwritten,
 )
 
+_STORE = opcode.opmap["STORE_SUBSCR"]
+
 operations: Any = None
 """The differentiable namespace, ``autograd_ops``, in which tracked arrays compute."""
 
@@ -26,9 +30,12 @@ operations: Any = None
 class Operator:
     """A place in the class body for an operation, filled by `install`."""
 
-    def __init__(self, operation: str, *, reflected: bool = False) -> None:
+    def __init__(
+        self, operation: str, *, reflected: bool = False, in_place: bool = False
+    ) -> None:
         self.operation = operation
         self.reflected = reflected
+        self.in_place = in_place
 
     def __call__(self, *arguments: Any) -> Any:
         """Say that the operations are missing (and show the type to type checkers)."""
@@ -37,23 +44,23 @@ class Operator:
     def function(self, namespace: Any) -> Callable[..., Any]:
         """Return what stands in the class: the operation itself where possible."""
         operation: Callable[..., Any] = getattr(namespace, self.operation)
-        if not self.reflected:
-            return operation
 
         def reflected(x2: Array, x1: Array, /) -> Array:
             return operation(x1, x2)
 
-        return reflected
+        def in_place(x1: Array, x2: Array, /) -> Array:
+            return _like_before(self.operation, x1, x2, operation(x1, x2))
+
+        if self.reflected:
+            return reflected
+        return in_place if self.in_place else operation
 
 
-class Tracked:
-    """An array whose derivative is followed: the array object of the standard.
+class ArrayObject:
+    """The array object of the standard: attributes, operators and methods."""
 
-    Operators and functions of ``x.__array_namespace__()`` work on it as on any array.
-    Comparisons and other piecewise constant functions return raw arrays.
-    """
-
-    __slots__ = ("__weakref__", "value", "world")
+    __slots__ = ("__weakref__", "node", "tangent", "value", "world")
+    # The same for both kinds, as a write may turn an array of one into the other.
 
     value: Array
     """The array of the level below; a raw array of the library at the bottom."""
@@ -115,8 +122,22 @@ class Tracked:
         return f"{type(self).__name__}({lowest(self)}, {describe(self)}{where})"
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
-        """Return the differentiable namespace, ``autograd_core.ops``."""
-        return operations
+        """Return the differentiable namespace in which every array is one of ours.
+
+        As ``autograd_core.ops``, but what is not differentiated comes as `Constant`.
+        """
+        offered: str = operations.__array_api_version__
+        if api_version is not None and api_version > offered:
+            raise error(
+                ValueError,
+                "__array_namespace__",
+                f"the library implements the standard of {offered}",
+                f"api_version={api_version!r}",
+                "Ask for that version or an earlier one, or for none.",
+            )
+        level = self.world.level
+        level.uniform = level is not eager  # which is never over
+        return operations.uniform(backend.backend_of(lowest(self)))
 
     # ---- operators
 
@@ -134,6 +155,22 @@ class Tracked:
         Operator("positive"),
         Operator("abs"),
     )
+    __iadd__, __isub__ = (
+        Operator("add", in_place=True),
+        Operator("subtract", in_place=True),
+    )
+    __imul__, __itruediv__ = (
+        Operator("multiply", in_place=True),
+        Operator("divide", in_place=True),
+    )
+    __ifloordiv__, __imod__ = (
+        Operator("floor_divide", in_place=True),
+        Operator("remainder", in_place=True),
+    )
+    __ipow__, __imatmul__ = (
+        Operator("pow", in_place=True),
+        Operator("matmul", in_place=True),
+    )
     __lt__, __le__ = Operator("less"), Operator("less_equal")
     __gt__, __ge__ = Operator("greater"), Operator("greater_equal")
     __eq__, __ne__ = Operator("equal"), Operator("not_equal")
@@ -141,8 +178,40 @@ class Tracked:
     __array_ufunc__ = Operator("array_ufunc")
     __array_function__ = Operator("array_function")
 
-    def __getitem__(self, key: Any) -> Array:
+    def _refuse_bits(self, other: Any = None, /) -> NoReturn:
+        raise error(
+            TypeError,
+            "bitwise operator",
+            "takes integers and booleans, which have no derivative",
+            describe(self) if other is None else f"{describe(self)}, {describe(other)}",
+            "Compare first: (x > 0.0) & (x < 1.0).",
+        )
+
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _refuse_bits
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __invert__ = _refuse_bits
+
+    def __getitem__(self, key: Any, /) -> Array:
         return operations.getitem(self, key=key)
+
+    def __setitem__(self, key: Any, value: Any, /) -> None:
+        """Become the array that has ``value`` at ``key``: no memory is written to.
+
+        What was computed from this array keeps its value and its derivative.
+        """
+        if self.world.level is eager and isinstance(self, Tensor) and is_leaf(self):
+            raise error(
+                TypeError,
+                "x[key] = value",
+                "a Tensor made from data keeps its own .grad and cannot be written to "
+                "in place",
+                f"{describe(self)} and {describe(value)}",
+                "Use x = ops.setitem(x, value, key=key), or write to a result: x = +x.",
+            )
+        result = operations.setitem(self, value, key=key)
+        self.__class__ = type(result)
+        for part in ("value", "world", "node", "tangent"):
+            if hasattr(result, part):
+                setattr(self, part, getattr(result, part))
 
     def __iter__(self) -> Iterator[Array]:
         return (self[i, ...] for i in range(len(self)))
@@ -213,14 +282,22 @@ class Tracked:
         return int(lowest(self))
 
     def __float__(self) -> float:
+        self._refuse_store()
         return float(self._value_to_leave("float()"))
 
     def __complex__(self) -> complex:
+        self._refuse_store()
         return complex(self._value_to_leave("complex()"))
 
     def item(self) -> float:
         """Return the one element as a Python number."""
         return float(self._value_to_leave("item()"))
+
+    def _refuse_store(self) -> None:
+        """Tell ``ndarray[0] = x``, for which NumPy asks for a number, from float(x)."""
+        frame = sys._getframe(2)
+        if frame.f_code.co_code[frame.f_lasti] == _STORE:
+            raise self._refuse_export("array[key] = value")
 
     def _value_to_leave(self, how: str) -> Array:
         if self.world.level.number == 0:
@@ -235,26 +312,126 @@ class Tracked:
             "is wanted.",
         )
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+    def __index__(self) -> int:
         raise error(
             TypeError,
-            "numpy.asarray",
-            "a tracked array does not turn into an ndarray: its derivative would be "
-            "lost",
+            "index",
+            "a floating-point array is no integer",
             describe(self),
-            "Compute with autograd_core.ops or plain numpy functions, or use "
-            "stop_gradient(x).",
+            "Use int(x).",
         )
 
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise error(
+    def _refuse_export(self, how: str) -> TypeError:
+        return error(
             TypeError,
-            "x[key] = value",
-            "a tracked array cannot be written to in place, as what was computed from "
-            "it needs its old value",
-            f"{describe(self)} and {describe(value)}",
-            "Use where(mask, value, x), or concat the parts.",
+            how,
+            "a tracked array is not handed to code that does not know it: its "
+            "derivative would be lost",
+            describe(self),
+            "Compute with autograd_core.ops or plain numpy functions, write with "
+            "ops.setitem(x, value, key=key), or use stop_gradient(x).",
         )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        raise self._refuse_export("numpy.asarray")
+
+    def __dlpack__(
+        self,
+        /,
+        *,
+        stream: Any = None,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> NoReturn:
+        raise self._refuse_export("__dlpack__")
+
+    def __dlpack_device__(self, /) -> tuple[Any, int]:
+        """Return the kind and the number of the raw array's device."""
+        device: tuple[Any, int] = lowest(self).__dlpack_device__()
+        return device
+
+
+class Tracked(ArrayObject):
+    """An array whose derivative is followed.
+
+    Operators and functions of ``x.__array_namespace__()`` work on it as on any array.
+    Comparisons and other piecewise constant functions return raw arrays.
+    """
+
+    __slots__ = ()
+
+
+class Constant(ArrayObject):
+    """A raw array in the guise of a tracked one; it is not differentiated.
+
+    Code that is written for the standard asks an array for its namespace and wants all
+    arrays to come from there. In that namespace what has no derivative (a mask, ones)
+    is a Constant. Everywhere else it may stand for its raw array. Make one of data that
+    such code is to take together with tracked arrays.
+
+    Parameters
+    ----------
+    data
+        An array of any library, which is not copied, or nested lists of numbers.
+
+    Raises
+    ------
+    TypeError
+        If the data are tracked.
+
+    Examples
+    --------
+    >>> import autograd_core as ag
+    >>> mask = ag.Constant([1.0, -2.0]) > 0.0
+    >>> print(mask)
+    Constant([ True False], bool[2])
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        if isinstance(data, Tracked):
+            raise error(
+                TypeError,
+                "Constant",
+                "takes data, not an array that is tracked",
+                describe(data),
+                "Use stop_gradient(x), its raw array.",
+            )
+        raw = lowest(data)
+        self.value = (
+            raw if backend.is_array(raw) else backend.get_backend().asarray(raw)
+        )
+        self.world = eager.world(backend.backend_of(self.value))
+
+    def _refuse_bits(self, other: Any = None, /) -> NoReturn:
+        raise AssertionError("install puts the operations in its place")
+
+    __and__, __rand__ = Operator("bitwise_and"), Operator("bitwise_and")
+    __or__, __ror__ = Operator("bitwise_or"), Operator("bitwise_or")
+    __xor__, __rxor__ = Operator("bitwise_xor"), Operator("bitwise_xor")
+    __lshift__ = Operator("bitwise_left_shift")
+    __rlshift__ = Operator("bitwise_left_shift", reflected=True)
+    __rshift__ = Operator("bitwise_right_shift")
+    __rrshift__ = Operator("bitwise_right_shift", reflected=True)
+    __invert__ = Operator("bitwise_invert")
+
+    def __index__(self) -> int:
+        return self.value.__index__()  # type: ignore[no-any-return]
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __complex__(self) -> complex:
+        return complex(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.value.__array__()
+        return array if dtype is None else array.astype(dtype, copy=bool(copy))
+
+    def __dlpack__(self, /, **keywords: Any) -> Any:
+        return self.value.__dlpack__(**keywords)
 
 
 class Tensor(Tracked):
@@ -279,7 +456,7 @@ class Tensor(Tracked):
     Raises
     ------
     TypeError
-        If the data are not real floating-point.
+        If the data are not floating-point.
 
     Examples
     --------
@@ -295,7 +472,7 @@ class Tensor(Tracked):
     [5. 4.]
     """
 
-    __slots__ = ("node",)
+    __slots__ = ()
 
     node: Node
 
@@ -319,12 +496,13 @@ class Tensor(Tracked):
         if not is_differentiable(data):
             raise not_floating("Tensor", "data", data)
         leaf = track(data, eager)
+        self.__class__ = type(leaf)
         self.value, self.world, self.node = leaf.value, leaf.world, leaf.node
 
     @property
     def grad(self) -> Array | None:
         """The derivative that the last ``backward()`` left here."""
-        if not isinstance(self.node, (Leaf, WatchedLeaf)):
+        if not is_leaf(self):
             raise error(
                 AttributeError,
                 "grad",
@@ -337,8 +515,7 @@ class Tensor(Tracked):
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[Array]]:
         """Pickle and copy what was made from data; a result has a graph behind it."""
-        is_leaf = isinstance(self.node, (Leaf, WatchedLeaf))
-        if not is_leaf or self.world.level is not eager:
+        if not is_leaf(self) or self.world.level is not eager:
             raise error(
                 TypeError,
                 "pickle",
@@ -371,17 +548,40 @@ class Tensor(Tracked):
         backward(self, cotangent)
 
 
+class ComplexTensor(Tensor):
+    """A Tensor of complex numbers.
+
+    A type of its own, so that what is compiled for `Tensor` is for real numbers only
+    and pays nothing for those that need conjugation.
+    """
+
+    __slots__ = ()
+
+
 class Dual(Tracked):
     """An array and its tangent: a value of forward mode."""
 
-    __slots__ = ("tangent",)
+    __slots__ = ()
 
     tangent: Array
 
 
+def _like_before(operation: str, x1: Array, x2: Any, result: Array) -> Array:
+    """Return the result of ``x1 += x2``, to which ``x1`` is then bound."""
+    if result.shape == x1.shape and result.dtype == x1.dtype:
+        return result
+    raise error(
+        TypeError if result.shape == x1.shape else ValueError,
+        f"{operation} in place",
+        "the result must have the shape and the dtype of the array itself",
+        f"{describe(result)} from {describe(x1)} and {describe(x2)}",
+        f"Write x = {operation}(x, y), or convert y first.",
+    )
+
+
 def lowest(x: Any) -> Any:
     """Return the raw array under all levels; anything else as it is."""
-    while isinstance(x, Tracked):
+    while isinstance(x, ArrayObject):
         x = x.value
     return x
 
@@ -391,6 +591,37 @@ def holds_tracked(x: Any) -> bool:
     if isinstance(x, (tuple, list)):
         return any(map(holds_tracked, x))
     return isinstance(x, Tracked)
+
+
+def is_uniform(x: Any) -> bool:
+    """Say whether what comes of a value shall be arrays of ours only.
+
+    So it is for a `Constant`, for what belongs to a transform of which an array was
+    asked for its namespace, and for a list or tuple that holds one of these.
+    """
+    if isinstance(x, (tuple, list)):
+        return any(map(is_uniform, x))
+    return isinstance(x, Constant) or (isinstance(x, Tracked) and x.world.level.uniform)
+
+
+def without_constants(x: Any) -> Any:
+    """Return a value, or a list or tuple of such, with raw arrays for constants."""
+    if isinstance(x, Constant):
+        return x.value
+    if type(x) in (tuple, list):
+        return type(x)(map(without_constants, x))
+    return x
+
+
+def as_constants(y: Any) -> Any:
+    """Return a result, or a list or tuple of such, with constants for raw arrays."""
+    if type(y) in (tuple, list):
+        return type(y)(map(as_constants, y))
+    if isinstance(y, tuple):  # a named tuple
+        return type(y)(*map(as_constants, y))
+    if isinstance(y, ArrayObject) or not backend.is_array(y):
+        return y
+    return Constant(y)
 
 
 def require_open(operation: str, x: Any) -> None:
@@ -411,8 +642,14 @@ def namespace_of(x: Array) -> Any:
     return operations if isinstance(x, Tracked) else backend.backend_of(x)
 
 
+def is_complex(x: Any) -> bool:
+    """Say whether a value is an array of complex numbers."""
+    raw = lowest(x)
+    return backend.is_array(raw) and backend.backend_of(raw).is_complex(raw.dtype)
+
+
 def is_differentiable(x: Any) -> bool:
-    """Say whether a value is an array of real floating-point numbers."""
+    """Say whether a value is an array of floating-point numbers, real or complex."""
     if isinstance(x, Tracked):
         return True
     if not backend.is_array(x):
@@ -425,10 +662,9 @@ def not_floating(operation: str, argument: str, x: Array) -> TypeError:
     return error(
         TypeError,
         operation,
-        f"{argument} must be real floating-point to be differentiated",
+        f"{argument} must be floating-point to be differentiated",
         describe(x),
-        "Convert it with astype(x, float64); integers and booleans have no derivative, "
-        "complex numbers are not supported yet.",
+        "Convert it with astype(x, float64): integers and booleans have no derivative.",
     )
 
 
@@ -437,7 +673,7 @@ def not_floating(operation: str, argument: str, x: Array) -> TypeError:
 
 def make_tensor(value: Array, node: Node, world: World) -> Tensor:
     """Make a Tensor of its parts."""
-    result = new(Tensor)
+    result = new(ComplexTensor if is_complex(value) else Tensor)
     result.value, result.node, result.world = value, node, world
     return result
 
@@ -465,6 +701,11 @@ def track(x: Array, level: Level) -> Tensor:
     return make_tensor(x, node, level.world(xp))
 
 
+def is_leaf(x: Tensor) -> bool:
+    """Say whether `track` made a Tensor: whether it was made from data."""
+    return isinstance(x.node, (Leaf, WatchedLeaf))
+
+
 def leaf_of(x: Tensor) -> Leaf:
     """Return the leaf of a Tensor that `track` made."""
     node = x.node.edges[0][0] if isinstance(x.node, WatchedLeaf) else x.node
@@ -476,6 +717,7 @@ def install(namespace: Any) -> None:
     """Give tracked arrays the namespace in which they compute, and their operators."""
     global operations
     operations = namespace
-    for name, place in list(vars(Tracked).items()):
-        if isinstance(place, Operator):
-            setattr(Tracked, name, place.function(namespace))
+    for owner in (ArrayObject, Constant):
+        for name, place in list(vars(owner).items()):
+            if isinstance(place, Operator):
+                setattr(owner, name, place.function(namespace))

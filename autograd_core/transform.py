@@ -11,6 +11,7 @@ from autograd_core import backend, pytree
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array, Level
 from autograd_core.tensor import (
+    Constant,
     Tracked,
     is_differentiable,
     lowest,
@@ -39,6 +40,11 @@ class Like:
         self.dtype = raw.dtype
         self.library = backend.backend_of(raw)
 
+    def takes(self, x: Any) -> bool:
+        """Say whether a value is a Python number of this dtype's kind."""
+        is_complex = type(x) is complex and self.library.is_complex(self.dtype)
+        return type(x) is float or is_complex
+
     def fits(self, x: Array) -> bool:
         """Say whether an array is of this library, shape and dtype."""
         raw = lowest(x)
@@ -52,9 +58,9 @@ class Like:
 def fitting(operation: str, what: str, given: Any, like: Like) -> Array:
     """Return a tangent or cotangent if it fits its primal, else raise.
 
-    A Python float fits a 0-d primal.
+    A Python number fits a 0-d primal.
     """
-    if type(given) is float and like.shape == ():
+    if like.takes(given) and like.shape == ():
         return like.library.asarray(given, dtype=like.dtype)
     require_open(operation, given)
     raw = lowest(given)
@@ -80,9 +86,9 @@ def flatten_primals(
 ) -> tuple[list[Array], list[pytree.Structure]]:
     """Return the leaves of all primals as arrays, and the structure of each.
 
-    A Python float becomes an array like the first array of floats among the primals
-    and what is given beside them, or of the default backend. What cannot be
-    differentiated raises, naming the argument and the path in it.
+    A Python number that is no integer becomes an array like the first array of its kind
+    among the primals and what is given beside them, or of the default backend. What
+    cannot be differentiated raises, naming the argument and the path in it.
     """
     leaves: list[Array] = []
     structures = []
@@ -90,7 +96,7 @@ def flatten_primals(
         found, structure = pytree.flatten(primal)
         structures.append(structure)
         for k, x in enumerate(found):
-            if type(x) is float:
+            if type(x) in (float, complex):
                 x = _float_like((primals, beside), x)
             elif not is_differentiable(x):
                 path = list(pytree.paths(structure))[k]
@@ -103,12 +109,14 @@ def flatten_primals(
     return leaves, structures
 
 
-def _float_like(trees: Pytree, x: float) -> Array:
-    """Return a float as an array of the library, dtype and device of its company."""
+def _float_like(trees: Pytree, x: complex) -> Array:
+    """Return a number as an array of the library, dtype and device of its company."""
     for other in pytree.flatten(trees)[0]:
         if is_differentiable(other):
             raw = lowest(other)
             xp = backend.backend_of(raw)
+            if xp.is_complex(raw.dtype) is not isinstance(x, complex):
+                continue
             return xp.asarray(x, dtype=raw.dtype, device=xp.device_of(raw))
     return backend.get_backend().asarray(x)
 
@@ -147,6 +155,8 @@ def unflatten_each(
 
 def lower_output(level: Level, y: Any) -> Any:
     """Return a result without this level, refusing what an inner transform leaked."""
+    if isinstance(y, Constant):
+        return y.value
     if isinstance(y, Tracked):
         of = y.world.level
         if of is level:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import autograd_core as ag
 from autograd_core import testing
 from autograd_core.backend import ENVIRONMENT_VARIABLE
-from autograd_core.operation import Domain, Operation, registry
+from autograd_core.operation import Domain, Operation, operation_of, registry
 from autograd_core.testing import choice
 from autograd_core.testing.arguments import (
     Call,
@@ -445,10 +445,8 @@ def offered(module: ModuleType) -> str:
 
 def declared(function: Callable[..., Any]) -> Operation | None:
     """Return the operation that a function is, if it is one with rules to check."""
-    operation = registry.get(getattr(function, "__name__", ""))
-    if operation is None or operation.function is not function:
-        return None
-    return operation if operation.samples else None
+    operation = operation_of(function)
+    return operation if operation is not None and operation.samples else None
 
 
 def registered(name: str) -> Operation:

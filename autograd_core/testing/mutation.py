@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
+from multiprocessing import get_context
 from typing import TypeAlias, TypeVar
 
 from autograd_core.backend import get_backend, use_backend
@@ -287,7 +288,8 @@ def _done(tasks: Sequence[Task], jobs: int) -> Iterator[list[Outcome]]:
     if jobs == 1:
         yield from map(_outcomes, tasks)
     else:
-        with ProcessPoolExecutor(jobs) as pool:
+        # not by fork, which libraries with threads of their own do not bear
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
             yield from pool.map(_outcomes, tasks)
 
 

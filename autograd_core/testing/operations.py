@@ -13,7 +13,7 @@ import numpy as np
 from autograd_core import backend
 from autograd_core.errors import describe, error
 from autograd_core.forward import jvp
-from autograd_core.operation import Kink, Operation, Sample, registry
+from autograd_core.operation import Kink, Operation, Sample, operation_of, registry
 from autograd_core.reverse import vjp
 from autograd_core.testing.arrays import Array, NDArray, row, to_numpy
 from autograd_core.testing.certificate import FAILED, PASSED, SKIPPED, Certificate
@@ -24,7 +24,6 @@ from autograd_core.testing.samples import (
     calls,
     is_taken,
     outputs,
-    points,
     variants,
 )
 
@@ -133,11 +132,7 @@ def first_failure(
 
 
 def _declared(operation: Operation | Callable[..., Any] | str) -> Operation:
-    if isinstance(operation, Operation):
-        found: Operation | None = operation
-    else:
-        name = getattr(operation, "__name__", str(operation))
-        found = registry.get(name)
+    found = operation_of(operation)
     if found is None or not _has_calls(found):
         raise error(
             TypeError,
@@ -206,6 +201,7 @@ for _name in (
     "more axes and fewer",
     "every axis and none",
     "switches",
+    "complex numbers",
     "large arrays",
 ):
     _varied(_name)
@@ -240,8 +236,7 @@ def other_points(operation: Operation) -> Iterator[str]:
     """Check the first samples at values of other draws."""
     for call in list(calls(operation))[:2]:
         for seed in (101, 102, 103):
-            values = points(call.sample.shapes, call.domains, seed=seed)
-            other = replace(call, values=values)
+            other = call.redrawn(seed)
             if is_taken(other):
                 yield _check(other, order=1, seed=seed)
 

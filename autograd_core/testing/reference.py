@@ -153,7 +153,7 @@ def complex_step(problem: Problem, tangents: Arrays) -> NDArray | None:
     functions", SIAM Review 40, 1998). None where the function takes or gives no complex
     numbers, or two steps disagree.
     """
-    if not all_real(problem.leaves):
+    if not all_real((*problem.leaves, *problem.values())):
         return None
     found = []
     for h in IMAGINARY:

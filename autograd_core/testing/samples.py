@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from autograd_core import backend, pytree
+from autograd_core import backend, pytree, tensor
 from autograd_core.operation import REAL, Domain, Operation, Sample
 from autograd_core.testing.arrays import Array, NDArray, is_inexact, row
 
@@ -31,7 +31,8 @@ class Call:
 
     def __repr__(self) -> str:
         """Return the call as ``max(float64[2,3], axis=-1)``."""
-        shapes = [f"float64[{','.join(map(str, s))}]" for s in self.sample.shapes]
+        dtype = "complex128" if self.sample.is_complex else "float64"
+        shapes = [f"{dtype}[{','.join(map(str, s))}]" for s in self.sample.shapes]
         others = [f"{name}={value!r}" for name, value in self.sample.statics.items()]
         return f"{self.operation.name}({', '.join(shapes + others)})"
 
@@ -51,11 +52,15 @@ class Call:
 
         Its other parameters are arrays of what is the current backend now.
         """
-        operation = self.operation
+        operation, make, show = self.operation, self.sample.make, self.sample.show
         statics = {key: self._static(key) for key in self.sample.statics}
+        xp = tensor.operations
 
         def call(*arrays: Array) -> Any:
             given = dict(statics)
+            if make is not None:
+                made = make(xp, *arrays)
+                arrays = made if isinstance(made, tuple) else (made,)
             if operation.variadic:
                 given[operation.arguments[0]] = list(arrays)
             else:
@@ -69,7 +74,8 @@ class Call:
                         positional.append(given[p.name])
                     else:
                         by_name[p.name] = given[p.name]
-            return (function or operation.function)(*positional, **by_name)
+            y = (function or operation.function)(*positional, **by_name)
+            return y if show is None else show(xp, y)
 
         return call
 
@@ -82,6 +88,17 @@ class Call:
         if isinstance(value, list):
             return xp.asarray(value)
         return value
+
+    def redrawn(self, seed: int) -> Call:
+        """Return the call at other values of the operation's domain.
+
+        Imaginary parts are small, so that a number stays near its domain.
+        """
+        values = points(self.sample.shapes, self.domains, seed)
+        if self.sample.is_complex:
+            parts = points(self.sample.shapes, seed=seed + 1000)
+            values = tuple(x + 0.3j * y for x, y in zip(values, parts, strict=True))
+        return replace(self, values=values)
 
     def arrays(self) -> tuple[Array, ...]:
         """Return the values as arrays of the current backend."""
@@ -112,8 +129,7 @@ def calls(operation: Operation) -> Iterator[Call]:
 
 def call_of(operation: Operation, sample: Sample, seed: int = 0) -> Call:
     """Return the call of a sample, at values drawn from the operation's domain."""
-    empty = Call(operation, sample, ())
-    return replace(empty, values=points(sample.shapes, empty.domains, seed))
+    return Call(operation, sample, ()).redrawn(seed)
 
 
 def points(
@@ -200,6 +216,13 @@ def switches(operation: Operation, sample: Sample) -> Iterator[Sample]:
         now = sample.statics.get(name, p.default)
         if isinstance(p.default, bool):
             yield replace(sample, statics={**sample.statics, name: not now})
+
+
+@variant("complex numbers")
+def complex_numbers(operation: Operation, sample: Sample) -> Iterator[Sample]:
+    """Draw complex arrays."""
+    if operation.takes_complex:
+        yield sample.complex()
 
 
 @variant("large arrays")

@@ -34,7 +34,7 @@ from hypothesis.extra.array_api import make_strategies_namespace
 from autograd_core import pytree
 from autograd_core.backend import Backend, get_backend, use_backend
 from autograd_core.errors import describe, error
-from autograd_core.operation import REAL, Domain, Operation, Sample, registry
+from autograd_core.operation import REAL, Domain, Operation, Sample, operation_of
 from autograd_core.testing.arrays import Array, NDArray, to_numpy
 from autograd_core.testing.properties import layouts as layouts_of
 from autograd_core.testing.samples import VARIANTS, Call, call_of, is_taken, resized
@@ -550,10 +550,7 @@ def calls(
     ...     check_grads(call, *call.arrays(), order=1)
     >>> check()
     """
-    if isinstance(operation, Operation):
-        found: Operation | None = operation
-    else:
-        found = registry.get(getattr(operation, "__name__", str(operation)))
+    found = operation_of(operation)
     if found is None or not found.samples:
         raise error(
             TypeError,

@@ -8,12 +8,18 @@ each).
 
 from __future__ import annotations
 
+import cmath
 import math
+import operator
+from functools import partial
 from typing import Any
 
 from autograd_core.declare import composite, constant, elementwise, kink
+from autograd_core.edges import conjugate
 from autograd_core.graph import Array, identity
+from autograd_core.masks import Masked
 from autograd_core.operation import POSITIVE, sample
+from autograd_core.tensor import is_complex
 
 # ------------------------------------------------------------------ arithmetic
 
@@ -73,16 +79,18 @@ def positive(x: Array, /) -> Array:
 
 
 def pow_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    if isinstance(x2, (int, float)):
+    if isinstance(x2, (int, float, complex)):
         return t * (x2 * x1 ** (x2 - 1)) if x2 != 0 else xp.zeros_like(t)
     flat = x2 == 0  # x1 ** 0 is constant, at x1 = 0 too
     return t * xp.where(flat, 0.0, x2 * x1 ** xp.where(flat, 1.0, x2 - 1))
 
 
 def pow_x2(xp: Any, t: Array, x1: Array, y: Array) -> Array:
-    if isinstance(x1, (int, float)):
+    if isinstance(x1, (int, float)) and not is_complex(y):
         return t * (y * math.log(x1)) if x1 > 0 else xp.zeros_like(t)
-    rising = x1 > 0
+    if isinstance(x1, (int, float, complex)):
+        return t * (y * cmath.log(x1)) if x1 != 0 else xp.zeros_like(t)
+    rising = x1 != 0 if is_complex(x1) else x1 > 0
     return t * xp.where(rising, y * xp.log(xp.where(rising, x1, 1.0)), 0.0)
 
 
@@ -148,19 +156,32 @@ def remainder_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     x1=identity,
     x2=remainder_x2,
     domain={"x2": POSITIVE},
+    takes_complex=False,
     kinks=[kink(4.0, 2.0, gradient=[1.0, -2.0], reason="as beside the jump")],
 )
 def remainder(x1: Array, x2: Array, /) -> Array:
     """Remainder ``x1 - x2 * floor(x1 / x2)``, with the sign of ``x2``."""
 
 
-def abs_x(xp: Any, t: Array, x: Array) -> Array:
+def abs_jvp(xp: Any, t: Array, x: Array) -> Array:
+    if is_complex(x):
+        return xp.real(xp.conj(xp.sign(x)) * t)
     return t * xp.sign(x)
 
 
-@elementwise(x=abs_x, kinks=[kink(0.0, gradient=[0.0], reason="the middle of [-1, 1]")])
+def abs_vjp(xp: Any, t: Array, x: Array) -> Array:
+    return t * xp.sign(x)
+
+
+@elementwise(
+    x=(abs_jvp, abs_vjp),
+    kinks=[kink(0.0, gradient=[0.0], reason="the middle of [-1, 1]")],
+)
 def abs(x: Array, /) -> Array:
-    """Absolute value; the derivative at 0 is 0."""
+    """Absolute value; the derivative at 0 is 0.
+
+    Of complex numbers the modulus, whose gradient is ``x / abs(x)``.
+    """
 
 
 def hypot_x1(xp: Any, t: Array, x1: Array, y: Array) -> Array:
@@ -174,6 +195,7 @@ def hypot_x2(xp: Any, t: Array, x2: Array, y: Array) -> Array:
 @elementwise(
     x1=hypot_x1,
     x2=hypot_x2,
+    takes_complex=False,
     kinks=[
         kink(
             *(0.0, 0.0),
@@ -192,28 +214,40 @@ def hypot(x1: Array, x2: Array, /) -> Array:
 TIE = kink(1.0, 1.0, gradient=[0.5, 0.5], reason="symmetric")
 
 
+def larger(xp: Any, t: Array, x: Array, other: Array) -> Masked:
+    """Return the cotangent where ``x`` is the larger, half of it where they tie."""
+    chosen = xp.where(x > other, t, xp.where(x == other, t / 2, 0.0))
+    return Masked(chosen, partial(operator.ge, x, other))
+
+
 def maximum_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    return xp.where(x1 > x2, t, xp.where(x1 == x2, t / 2, 0.0))
+    return larger(xp, t, x1, x2)
 
 
 def maximum_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    return xp.where(x2 > x1, t, xp.where(x1 == x2, t / 2, 0.0))
+    return larger(xp, t, x2, x1)
 
 
-@elementwise(x1=maximum_x1, x2=maximum_x2, kinks=[TIE])
+@elementwise(x1=maximum_x1, x2=maximum_x2, takes_complex=False, kinks=[TIE])
 def maximum(x1: Array, x2: Array, /) -> Array:
     """Larger of two; at a tie each argument gets half of the cotangent."""
 
 
+def smaller(xp: Any, t: Array, x: Array, other: Array) -> Masked:
+    """Return the cotangent where ``x`` is the smaller, half of it where they tie."""
+    chosen = xp.where(x < other, t, xp.where(x == other, t / 2, 0.0))
+    return Masked(chosen, partial(operator.le, x, other))
+
+
 def minimum_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    return xp.where(x1 < x2, t, xp.where(x1 == x2, t / 2, 0.0))
+    return smaller(xp, t, x1, x2)
 
 
 def minimum_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    return xp.where(x2 < x1, t, xp.where(x1 == x2, t / 2, 0.0))
+    return smaller(xp, t, x2, x1)
 
 
-@elementwise(x1=minimum_x1, x2=minimum_x2, kinks=[TIE])
+@elementwise(x1=minimum_x1, x2=minimum_x2, takes_complex=False, kinks=[TIE])
 def minimum(x1: Array, x2: Array, /) -> Array:
     """Smaller of two; at a tie each argument gets half of the cotangent."""
 
@@ -231,17 +265,23 @@ def minimum(x1: Array, x2: Array, /) -> Array:
 )
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
     """Limit to ``[min, max]``, as ``minimum(maximum(x, min), max)``."""
+    if min is None and max is None:
+        return positive(x)  # not x itself: a write to the one is none to the other
     if min is not None:
         x = maximum(x, min)
     return x if max is None else minimum(x, max)
 
 
 def copysign_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    return xp.where(xp.signbit(x1) == xp.signbit(x2), t, -t)
+    negative = (
+        math.copysign(1.0, x2) < 0 if isinstance(x2, (int, float)) else xp.signbit(x2)
+    )
+    return xp.where(xp.signbit(x1) == negative, t, -t)
 
 
 @elementwise(
     x1=copysign_x1,
+    takes_complex=False,
     samples=(sample((3,), x2=[1.0, -2.0, -0.5]),),
     kinks=[
         kink(0.0, x2=[1.0], gradient=[1.0], reason="one-sided: the sign bits agree"),
@@ -252,7 +292,7 @@ def copysign(x1: Array, x2: Array, /) -> Array:
     """Magnitude of ``x1`` with the sign of ``x2``, which has derivative 0."""
 
 
-@elementwise(x1=identity, samples=(sample((2,), x2=[1.0, -2.0]),))
+@elementwise(x1=identity, takes_complex=False, samples=(sample((2,), x2=[1.0, -2.0]),))
 def nextafter(x1: Array, x2: Array, /) -> Array:
     """Next representable number after ``x1`` towards ``x2``: ``x1``, to rounding."""
 
@@ -269,8 +309,8 @@ def exp(x: Array, /) -> Array:
     """Exponential."""
 
 
-def expm1_x(xp: Any, t: Array, y: Array) -> Array:
-    return t * (y + 1)
+def expm1_x(xp: Any, t: Array, x: Array) -> Array:
+    return t * xp.exp(x)  # y + 1 has no digits left where y is near -1
 
 
 @elementwise(x=expm1_x)
@@ -314,17 +354,35 @@ def log10(x: Array, /) -> Array:
     """Logarithm to base 10."""
 
 
-def logaddexp_x1(xp: Any, t: Array, x1: Array, y: Array) -> Array:
-    return t * xp.exp(x1 - y)
+def share(xp: Any, x: Array, other: Array) -> Array:
+    """Return ``exp(x) / (exp(x) + exp(other))``: one half each of equal infinities."""
+    gap = other - x
+    gap = xp.where((x == other) & xp.isnan(gap), 0.0, gap)
+    return xp.exp(-xp.logaddexp(gap, xp.zeros_like(gap)))
 
 
-def logaddexp_x2(xp: Any, t: Array, x2: Array, y: Array) -> Array:
-    return t * xp.exp(x2 - y)
+def logaddexp_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return t * share(xp, x1, x2)
 
 
-@elementwise(x1=logaddexp_x1, x2=logaddexp_x2)
+def logaddexp_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
+    return t * share(xp, x2, x1)
+
+
+@elementwise(
+    x1=logaddexp_x1,
+    x2=logaddexp_x2,
+    takes_complex=False,
+    kinks=[
+        kink(
+            *(-math.inf, -math.inf),
+            gradient=[0.5, 0.5],
+            reason="as of equal numbers; of infinities too",
+        )
+    ],
+)
 def logaddexp(x1: Array, x2: Array, /) -> Array:
-    """``log(exp(x1) + exp(x2))`` without overflow."""
+    """``log(exp(x1) + exp(x2))`` without overflow; the gradient is their softmax."""
 
 
 # ------------------------------------------------------------------ trigonometry
@@ -385,16 +443,19 @@ def atan(x: Array, /) -> Array:
 
 
 def atan2_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    return t * (x2 / (x1 * x1 + x2 * x2))
+    r = xp.hypot(x1, x2)
+    return t * (x2 / r / r)
 
 
 def atan2_x2(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
-    return -t * (x1 / (x1 * x1 + x2 * x2))
+    r = xp.hypot(x1, x2)
+    return -t * (x1 / r / r)
 
 
 @elementwise(
     x1=atan2_x1,
     x2=atan2_x2,
+    takes_complex=False,
     domain={"x2": POSITIVE},
     kinks=[
         kink(
@@ -436,7 +497,9 @@ def tanh(x: Array, /) -> Array:
 
 
 def asinh_x(xp: Any, t: Array, x: Array) -> Array:
-    return t / xp.sqrt(x * x + 1)
+    if is_complex(x):
+        return t / xp.sqrt(x * x + 1)
+    return t / xp.hypot(x, xp.ones_like(x))  # x * x may overflow
 
 
 @elementwise(x=asinh_x)
@@ -445,7 +508,7 @@ def asinh(x: Array, /) -> Array:
 
 
 def acosh_x(xp: Any, t: Array, x: Array) -> Array:
-    return t / xp.sqrt((x - 1) * (x + 1))
+    return t / (xp.sqrt(x - 1) * xp.sqrt(x + 1))  # two roots: the complex branch
 
 
 @elementwise(x=acosh_x, domain=(1.0, math.inf))
@@ -465,17 +528,33 @@ def atanh(x: Array, /) -> Array:
 # ------------------------------------------------------------------ complex parts
 
 
-@elementwise(x=identity)
+def conj_x(xp: Any, t: Array) -> Array:
+    return conjugate(xp, t)
+
+
+@elementwise(x=(conj_x, conj_x))
 def conj(x: Array, /) -> Array:
     """Complex conjugate: of real numbers, themselves."""
 
 
-@elementwise(x=identity)
+def real_jvp(xp: Any, t: Array) -> Array:
+    return xp.real(t) if is_complex(t) else t
+
+
+@elementwise(x=(real_jvp, identity))
 def real(x: Array, /) -> Array:
     """Real part: of real numbers, themselves."""
 
 
-@constant
+def imag_jvp(xp: Any, t: Array) -> Array:
+    return xp.imag(t)
+
+
+def imag_vjp(xp: Any, t: Array, x_dtype: Any) -> Array:
+    return xp.astype(t, x_dtype) * 1j
+
+
+@elementwise(x=(imag_jvp, imag_vjp), constant_on_reals=True)
 def imag(x: Array, /) -> Array:
     """Imaginary part: of real numbers, 0."""
 
@@ -483,9 +562,20 @@ def imag(x: Array, /) -> Array:
 # ------------------------------------------------------------------ steps
 
 
-@constant
+def sign_x(xp: Any, t: Array, x: Array, y: Array) -> Array:
+    size = xp.abs(x)
+    along = xp.real(xp.conj(y) * t)
+    across = t - y * xp.astype(along, t.dtype)
+    return across / xp.astype(xp.where(size == 0, math.inf, size), t.dtype)
+
+
+@elementwise(x=(sign_x, sign_x), constant_on_reals=True)
 def sign(x: Array, /) -> Array:
-    """Sign: -1, 0 or 1."""
+    """Sign: -1, 0 or 1; of complex numbers ``x / abs(x)``, and 0 of 0.
+
+    Of complex numbers the derivative is that of the direction: what of a tangent is
+    across ``x``, divided by ``abs(x)``.
+    """
 
 
 @constant

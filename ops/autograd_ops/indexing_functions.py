@@ -13,14 +13,22 @@ from typing import Any
 from autograd_core.backend import backend_of, is_array
 from autograd_core.declare import linear
 from autograd_core.graph import Array
+from autograd_core.masks import Masked
 from autograd_core.operation import function, sample
-from autograd_core.tensor import Tracked, lowest
+from autograd_core.tensor import ArrayObject, lowest, without_constants
 from autograd_ops.axes import Shape
 
 
 @function
 def getitem(x: Array, /, *, key: Any) -> Array:
     """Return ``x[key]``, for any key that the library takes."""
+    key, basic = read(x, key)
+    return basic_index(x, key=key) if basic else array_index(x, key)
+
+
+def read(x: Array, key: Any) -> tuple[Any, bool]:
+    """Return a key, its lists as arrays, and whether it is a basic one."""
+    key = without_constants(key)
     parts = key if isinstance(key, tuple) else (key,)
     if any(isinstance(k, list) for k in parts):
         xp = backend_of(lowest(x))
@@ -28,9 +36,8 @@ def getitem(x: Array, /, *, key: Any) -> Array:
             xp.asarray(k, dtype=None if k else xp.int64) if isinstance(k, list) else k
             for k in parts
         )
-    if any(isinstance(k, (bool, Tracked)) or is_array(k) for k in parts):
-        return array_index(x, key)
-    return basic_index(x, key=key)
+    basic = not any(isinstance(k, (bool, ArrayObject)) or is_array(k) for k in parts)
+    return key, basic
 
 
 # ------------------------------------------------------------------ basic keys
@@ -87,9 +94,19 @@ def scatter(xp: Any, t: Array, where: Array, shape: Shape) -> Array:
     )
 
 
+def chosen(xp: Any, t: Array, where: Array, shape: Shape) -> Masked:
+    """Return what `scatter` does, and which elements were chosen at all."""
+
+    def mask() -> Array:
+        raw = backend_of(where)
+        return scatter(raw, raw.ones_like(where), where, shape) != 0
+
+    return Masked(scatter(xp, t, where, shape), mask)
+
+
 def array_index_transpose(xp: Any, t: Array, x_shape: Shape, key: Any) -> Array:
     raw, where = positions(t, x_shape)
-    return scatter(xp, t, raw.getitem(where, key=key), x_shape)
+    return chosen(xp, t, raw.getitem(where, key=key), x_shape)
 
 
 @linear(
@@ -117,7 +134,7 @@ def take_transpose(
     if axis is None:
         where, axis = raw.reshape(where, (math.prod(x_shape),)), 0
     where = raw.take(where, indices, axis=axis)
-    return scatter(xp, t, where, x_shape)
+    return chosen(xp, t, where, x_shape)
 
 
 @linear(
@@ -136,7 +153,7 @@ def take_along_axis_transpose(
     xp: Any, t: Array, x_shape: Shape, indices: Array, axis: int
 ) -> Array:
     raw, where = positions(t, x_shape)
-    return scatter(xp, t, raw.take_along_axis(where, indices, axis=axis), x_shape)
+    return chosen(xp, t, raw.take_along_axis(where, indices, axis=axis), x_shape)
 
 
 @linear(

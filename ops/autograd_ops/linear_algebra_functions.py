@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from autograd_core.declare import composite, linear
+from autograd_core.edges import conjugate
 from autograd_core.graph import Array
 from autograd_core.operation import sample
 from autograd_ops.axes import Shape, normalized
@@ -72,7 +73,7 @@ def matmul(x1: Array, x2: Array, /) -> Array:
 
 
 def vecdot_x1(xp: Any, t: Array, x2: Array, axis: int) -> Array:
-    return xp.expand_dims(t, axis=axis) * x2
+    return conjugate(xp, xp.expand_dims(t, axis=axis)) * x2
 
 
 def vecdot_x2(xp: Any, t: Array, x1: Array, axis: int) -> Array:
@@ -82,11 +83,12 @@ def vecdot_x2(xp: Any, t: Array, x1: Array, axis: int) -> Array:
 @linear(
     x1=vecdot_x1,
     x2=vecdot_x2,
+    adjoint=True,
     broadcasts=True,
     samples=(sample((3,), (3,)), sample((2, 3), (3,)), sample((3, 2), (3, 1), axis=-2)),
 )
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
-    """Dot product of vectors along an axis."""
+    """Dot product of vectors along an axis, ``sum(conj(x1) * x2)``."""
 
 
 def contraction(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.apply import unbroadcast
 from autograd_core.declare import composite, linear
+from autograd_core.edges import unbroadcast
 from autograd_core.graph import Array
 from autograd_core.operation import sample
 from autograd_ops.axes import Shape, along, normalized, numbers

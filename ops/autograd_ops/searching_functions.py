@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import operator
+from functools import partial
 from typing import Any
 
 from autograd_core.declare import constant, elementwise
 from autograd_core.graph import Array
+from autograd_core.masks import Masked
 from autograd_core.operation import sample
 
 
-def where_x1(xp: Any, t: Array, condition: Array) -> Array:
-    return xp.where(condition, t, 0.0)
+def where_x1(xp: Any, t: Array, condition: Array) -> Masked:
+    return Masked(xp.where(condition, t, 0.0), condition)
 
 
-def where_x2(xp: Any, t: Array, condition: Array) -> Array:
-    return xp.where(condition, 0.0, t)
+def where_x2(xp: Any, t: Array, condition: Array) -> Masked:
+    return Masked(xp.where(condition, 0.0, t), partial(operator.invert, condition))
 
 
 @elementwise(
-    x1=where_x1,
-    x2=where_x2,
+    x1=(where_x1, where_x1),
+    x2=(where_x2, where_x2),
     samples=(
         sample((2, 3), (2, 3), condition=[[True, False, True], [False, False, True]]),
         sample((3, 1), (), condition=[True, False]),

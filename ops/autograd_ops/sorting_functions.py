@@ -33,6 +33,8 @@ def sort_vjp(
 @general(
     jvp={"x": sort_jvp},
     vjp={"x": sort_vjp},
+    takes_complex=False,
+    positive=True,
     samples=(sample((5,)), sample((3, 4), axis=0), sample((3, 4), descending=True)),
     kinks=[
         kink(

@@ -6,6 +6,7 @@ from typing import Any
 
 from autograd_core.declare import general, kink, linear
 from autograd_core.graph import Array
+from autograd_core.masks import Masked
 from autograd_core.operation import sample
 from autograd_ops.axes import Shape, along, count, normalized, with_axes
 
@@ -70,6 +71,7 @@ def var_vjp(
 @general(
     jvp={"x": var_jvp},
     vjp={"x": var_vjp},
+    takes_complex=False,
     samples=(*REDUCTIONS[:-1], sample((5,), correction=1.0)),
 )
 def var(
@@ -99,6 +101,7 @@ def std_vjp(
 @general(
     jvp={"x": std_jvp},
     vjp={"x": std_vjp},
+    takes_complex=False,
     samples=(*REDUCTIONS[:-1], sample((5,), correction=1.0)),
     kinks=[
         kink(
@@ -135,14 +138,17 @@ def extreme_jvp(
 
 def extreme_vjp(
     xp: Any, t: Array, x: Array, y: Array, axis: Any, keepdims: bool
-) -> Array:
+) -> Masked:
     hit, number = shares(xp, x, y, axis, keepdims)
-    return xp.where(hit, with_axes(xp, t, x.shape, axis, keepdims) / number, 0.0)
+    share = with_axes(xp, t, x.shape, axis, keepdims) / number
+    return Masked(xp.where(hit, share, 0.0), hit)
 
 
 @general(
     jvp={"x": extreme_jvp},
     vjp={"x": extreme_vjp},
+    takes_complex=False,
+    positive=True,
     samples=REDUCTIONS,
     kinks=[kink([1.0, 3.0, 3.0], gradient=[[0.0, 0.5, 0.5]], reason="symmetric")],
 )
@@ -153,6 +159,8 @@ def max(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
 @general(
     jvp={"x": extreme_jvp},
     vjp={"x": extreme_vjp},
+    takes_complex=False,
+    positive=True,
     samples=REDUCTIONS,
     kinks=[kink([1.0, 1.0, 3.0], gradient=[[0.5, 0.5, 0.0]], reason="symmetric")],
 )
@@ -195,7 +203,7 @@ def prod_vjp(xp: Any, t: Array, x: Array, axis: Any, keepdims: bool) -> Array:
     return with_axes(xp, t, x.shape, axis, keepdims) * product_of_others(xp, x, axis)
 
 
-@general(jvp={"x": prod_jvp}, vjp={"x": prod_vjp}, samples=REDUCTIONS)
+@general(jvp={"x": prod_jvp}, vjp={"x": prod_vjp}, holomorphic=True, samples=REDUCTIONS)
 def prod(
     x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False
 ) -> Array:
@@ -284,7 +292,12 @@ def cumulative_prod_vjp(
     return s * before if x_shape else xp.reshape(s * before, ())
 
 
-@general(jvp={"x": cumulative_prod_jvp}, vjp={"x": cumulative_prod_vjp}, samples=SCANS)
+@general(
+    jvp={"x": cumulative_prod_jvp},
+    vjp={"x": cumulative_prod_vjp},
+    holomorphic=True,
+    samples=SCANS,
+)
 def cumulative_prod(
     x: Array, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
 ) -> Array:

@@ -21,23 +21,22 @@ DTYPES = (
 )
 
 
-class Extension:
-    """An extension of the standard: functions under a name of their own."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"autograd_ops.{self.name}"
-
-    def __getattr__(self, name: str) -> Any:
-        if name in registry:
-            return registry[name].function
-        return undeclared(name, self.name)
+def members(extension: str) -> list[str]:
+    """Return the names of the operations of an extension."""
+    each = registry.values()
+    return sorted(one.identifier for one in each if one.extension == extension)
 
 
 def undeclared(name: str, extension: str = "") -> Any:
-    """Return a name of the default backend, its functions guarded."""
+    """Return an operation declared elsewhere, or a name of the default backend.
+
+    Functions of the backend are guarded against tracked arrays.
+    """
+    declared = registry.get(f"{extension}.{name}" if extension else name)
+    if declared is not None:
+        return declared.function
+    if name.startswith("__"):
+        raise AttributeError(name)
     value = _look_up(get_backend(), name, extension)
     if isinstance(value, type) or not callable(value):
         return value

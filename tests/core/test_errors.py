@@ -102,7 +102,7 @@ def test_an_integer_input(transform, dtype):
     with pytest.raises(
         TypeError,
         match=rf"^{transform.__name__}: argument 1 \(\w+\) "
-        rf"must be real floating-point.*; "
+        rf"must be floating-point.*; "
         rf"got {np.dtype(dtype).name}\[2,3\]\. .*astype.*{here(+2)}",
     ):
         transform(lambda a, b: called.append(1), 1)(X, np.ones((2, 3), dtype))
@@ -151,21 +151,22 @@ def test_an_input_that_is_no_array(thing):
 
 
 def test_a_complex_input():
-    with pytest.raises(TypeError, match=r"complex numbers are not supported"):
-        ag.grad(lambda x: x)(np.asarray(1j))
-    with pytest.raises(TypeError, match=r"complex"):
-        ag.Tensor([1j])
+    assert ag.grad(xp.abs)(np.asarray(2j)) == 1j
+    assert ag.Tensor([1j]).dtype == np.complex128
+    with pytest.raises(TypeError, match=r"^maximum: takes real numbers.*complex128"):
+        ag.grad(lambda z: xp.abs(xp.maximum(z, z)))(np.asarray(1j))
 
 
-@pytest.mark.parametrize("mode", ["grad", "jvp"])
+@pytest.mark.parametrize(("mode", "expected"), [("grad", np.ones(3)), ("jvp", 6.0)])
 @pytest.mark.parametrize(
     "f",
-    [lambda x: x * 1j, lambda x: xp.astype(x, np.complex128)],
-    ids=["times 1j", "astype"],
+    [lambda x: x * (1 + 2j), lambda x: xp.astype(x, np.complex128)],
+    ids=["times 1 + 2j", "astype"],
 )
-def test_a_complex_result_in_between(mode, f):
-    with pytest.raises(TypeError, match="complex numbers are not"):
-        differentiate(mode, lambda x: xp.sum(xp.real(f(x))), X)
+def test_a_complex_result_in_between(mode, expected, f):
+    derivative = differentiate(mode, lambda x: xp.sum(xp.real(f(x))), X)
+    assert_equal(derivative, expected)
+    assert derivative.dtype == np.float64
 
 
 # ------------------------------------------------------- the output of grad
@@ -192,9 +193,7 @@ def test_a_non_scalar_output_to_grad(output, got):
 
 
 def test_an_integer_output_to_grad():
-    with pytest.raises(
-        TypeError, match=r"grad: the result must be real floating-point"
-    ):
+    with pytest.raises(TypeError, match=r"grad: the result must be floating-point"):
         ag.grad(lambda x: xp.argmax(x))(X)
 
 
@@ -413,11 +412,9 @@ def test_a_function_of_the_library_that_has_no_rule():
     t = ag.Tensor(np.eye(2))
     with pytest.raises(
         NotImplementedError,
-        match=rf"^linalg\.inv: has no derivative rule; got float64\[2,2\].*{here(+2)}",
+        match=rf"^nanmedian: has no derivative rule; got float64\[2,2\].*{here(+2)}",
     ):
-        xp.linalg.inv(t)
-    with pytest.raises(NotImplementedError, match=r"^unique_values: has no"):
-        xp.unique_values(t)
+        xp.nanmedian(t)
 
 
 def test_a_name_that_nobody_has():
@@ -541,12 +538,12 @@ def test_a_transform_ends_also_when_the_function_raises():
 # ------------------------------------------------------- writing in place
 
 
-def test_a_tensor_cannot_be_written_to():
+def test_a_tensor_made_from_data_cannot_be_written_to():
     t = ag.Tensor(X)
     with pytest.raises(
         TypeError,
         match=r"x\[key\] = value: .*in place.*got float64\[3\] and float 5\.0\. "
-        rf"Use where.*{here(+2)}",
+        rf"Use x = ops\.setitem.*{here(+2)}",
     ):
         t[0] = 5.0
     assert_equal(t.value, X)
