@@ -9,8 +9,9 @@ from math import e, inf, nan, pi
 from typing import Any as _Any
 
 import autograd_core.tensor as _tensor
+from autograd_core.backend import get_backend as _get_backend
 from autograd_core.operation import functions as _functions
-from autograd_core.operation import registry as _registry
+from autograd_ops import fft, linalg, special
 from autograd_ops import undeclared as _undeclared
 from autograd_ops.creation_functions import *
 from autograd_ops.data_type_functions import *
@@ -23,27 +24,26 @@ from autograd_ops.searching_functions import *
 from autograd_ops.set_functions import *
 from autograd_ops.sorting_functions import *
 from autograd_ops.statistical_functions import *
+from autograd_ops.uniform import uniform
 from autograd_ops.utility_functions import *
+from autograd_ops.writing_functions import *
 
 newaxis = None
-linalg = _undeclared.Extension("linalg")
-fft = _undeclared.Extension("fft")
-__array_api_version__ = "2024.12"
 
 
 def __getattr__(name: str) -> _Any:
     """Return an operation declared elsewhere, or a name of the default backend."""
-    if name in _registry:
-        return _registry[name].function
-    if name.startswith("__") and name != "__array_namespace_info__":
-        raise AttributeError(name)
+    if name in ("__array_api_version__", "__array_namespace_info__"):
+        return getattr(_get_backend().namespace, name)
     return _undeclared.undeclared(name)
 
 
 def __dir__() -> list[str]:
     """Return what belongs to the namespace: no rules, no imports."""
-    constants = {"e", "inf", "nan", "newaxis", "pi", "linalg", "fft"}
-    return sorted({*_registry, *_functions, *constants, *_undeclared.DTYPES})
+    constants = {"e", "inf", "nan", "newaxis", "pi", "fft", "linalg", "special"}
+    return sorted(
+        {*_undeclared.members(""), *_functions, *constants, *_undeclared.DTYPES}
+    )
 
 
 _tensor.install(_sys.modules[__name__])
