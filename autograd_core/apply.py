@@ -264,14 +264,14 @@ class Call:
         results = (self.y,) if operation.result is None else self.y
         if operation.holomorphic and any(map(is_complex, (value, *results))):
             step = (conjugated, *step)
-        if operation.result is not None:
-            step = (of_several, step[0], operation.result, *step[1:])
         if operation.elementwise:
             alike = value.shape == self.y.shape
         else:
             alike = not operation.broadcasts
         if not alike or any(value.dtype != y.dtype for y in results):
             step = (restore, step[0], value.shape, value.dtype, *step[1:])
+        if operation.result is not None:
+            step = (of_several, step[0], operation.result, *step[1:])
         for guard in self.guards:
             step = (unchanged, guard, *step)
         return (self.arguments[k].node, *step)

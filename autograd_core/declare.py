@@ -305,14 +305,17 @@ def composite(
         operation.samples = _required(operation, samples)
 
         def call(*arguments: P.args, **keywords: P.kwargs) -> R:
-            if any(map(holds_tracked, (*arguments, *keywords.values()))):
+            values = (*arguments, *keywords.values())
+            if any(map(holds_tracked, values)):
                 return function(*arguments, **keywords)
-            if any(map(is_uniform, (*arguments, *keywords.values()))):
-                bare = {name: without_constants(x) for name, x in keywords.items()}
-                return as_constants(call(*without_constants(arguments), **bare))
             # a library may have another default than the standard's None
             given = {name: x for name, x in keywords.items() if x is not None}
-            result: R = pass_on(operation, arguments, given)
+            if any(map(is_uniform, values)):
+                given = {name: without_constants(x) for name, x in given.items()}
+                bare = without_constants(arguments)
+                result: R = as_constants(pass_on(operation, bare, given))
+            else:
+                result = pass_on(operation, arguments, given)
             return result
 
         place = function.__code__

@@ -11,8 +11,8 @@ A part of a page stands between two comments:
     <!-- end -->
 
 ``properties`` and ``kinks`` come from declarations. ``output`` is what the block of
-Python above it prints. ``mutation``, ``checkers`` and ``false alarms`` are measured, by
-commands that the pages name, and only inserted.
+Python above it prints. ``mutation``, ``checkers``, ``false alarms``, ``support`` and
+``consumers`` are measured, by commands that the pages name, and only inserted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BLOCK = re.compile(r"^```python(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.
 ERROR = re.compile(r" \+- [0-9.e+-]+")
 NUMBER = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?")
 
-MEASURED = ("mutation", "checkers", "false alarms")
+MEASURED = ("mutation", "checkers", "false alarms", "support", "consumers")
 
 Source = Callable[[str], str]
 """Makes the text of a part from the page above it."""

@@ -40,8 +40,9 @@ def asarray(
         library = next(x for x in rows if isinstance(x, Tracked))
         obj = stack([as_like(x, library) for x in rows])
     if isinstance(obj, Tracked):
-        obj = obj if dtype is None else astype(obj, dtype)
-        return obj if device is None else to_device(obj, device)
+        x = obj if dtype is None else astype(obj, dtype)
+        x = x if device is None else to_device(x, device)
+        return x[...] if copy and x is obj else x  # a write to one is none to the other
     xp = get_backend()
     dtype = None if dtype is None else xp.dtype(dtype)
     return xp.asarray(obj, dtype=dtype, device=device, copy=copy)
@@ -114,15 +115,9 @@ def eye(
 
 @function
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
-    """Array from an object that exports DLPack, which a tracked array does not."""
+    """Array from an object that exports DLPack; a tracked array stays tracked."""
     if isinstance(x, Tracked):
-        raise error(
-            TypeError,
-            "from_dlpack",
-            "a tracked array is not exported: its derivative would be lost",
-            describe(x),
-            "Use it as it is, or stop_gradient(x) if no derivative is wanted.",
-        )
+        return asarray(x, device=device, copy=copy)
     return get_backend().from_dlpack(x, device=device, copy=copy)
 
 

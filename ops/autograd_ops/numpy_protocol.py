@@ -7,6 +7,7 @@ NumPy that is one of the standard's is recognised by identity: ``np.asin is np.a
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -71,6 +72,10 @@ def outer(a: Array, b: Array) -> Array:
     return registry["multiply"].function(ravel(a)[:, None], ravel(b))
 
 
+def einsum(subscripts: Any, *operands: Array, optimize: Any = False) -> Array:
+    return registry["einsum"].function(subscripts, *operands)
+
+
 def shape(x: Array) -> tuple[int, ...]:
     return tuple(x.shape)
 
@@ -91,6 +96,7 @@ BEYOND = (
     squeeze,
     cumsum,
     cumprod,
+    einsum,
     outer,
     sort,
     shape,
@@ -105,19 +111,32 @@ def counterparts() -> dict[Any, Callable[..., Any]]:
     """Return what stands for each function of NumPy."""
     import numpy
 
-    found = {
-        getattr(numpy, name): operation.function
-        for name, operation in registry.items()
-        if hasattr(numpy, name)
-    }
+    found: dict[Any, Callable[..., Any]] = {}
+    for operation in registry.values():
+        place = getattr(numpy, operation.extension, numpy)
+        if operation.extension == "special":
+            place = numpy  # which has a few: cbrt, exp2, i0, sinc
+        if hasattr(place, operation.identifier):
+            found.setdefault(getattr(place, operation.identifier), operation.function)
     return found | {getattr(numpy, f.__name__): f for f in BEYOND}
+
+
+def of_scipy(ufunc: Any) -> Callable[..., Any] | None:
+    """Return what stands for a universal function of SciPy, which has to be loaded."""
+    special = sys.modules.get("scipy.special")
+    operation = registry.get(f"special.{ufunc.__name__}")
+    if special is None or operation is None:
+        return None
+    # under SCIPY_ARRAY_API its functions are wrapped
+    own = getattr(special, ufunc.__name__, None)
+    return operation.function if ufunc is getattr(own, "__wrapped__", own) else None
 
 
 def array_ufunc(
     tracked: Array, ufunc: Any, method: str, *inputs: Any, **keywords: Any
 ) -> Any:
     """Take over the call of a universal function."""
-    function = counterparts().get(ufunc)
+    function = counterparts().get(ufunc) or of_scipy(ufunc)
     unknown: Any = keywords
     if keywords and function is not None:
         unknown = keywords.keys() - inspect.signature(function).parameters
@@ -170,10 +189,12 @@ def fitted(
 def no_counterpart(name: str, keywords: Any, arguments: Any) -> Exception:
     """Build the error for a call that has no differentiable counterpart."""
     extra = f" with {', '.join(sorted(keywords))}" if keywords else ""
+    instead = " Write x = x + y for x += y." if "out" in keywords else ""
     return error(
         TypeError,
         name,
         f"has no differentiable counterpart{extra}",
         ", ".join(map(describe, arguments)),
-        "Use autograd_core.ops, or stop_gradient(x) if no derivative is wanted.",
+        "Use autograd_core.ops, or stop_gradient(x) if no derivative is wanted."
+        + instead,
     )

@@ -1,38 +1,67 @@
 """Set functions (the standard's chapter of that name).
 
-Those that return values have no derivative rule: which of several equal elements a
-value came from is not determined.
+The values are elements of the array, and of several that are equal the first one: that
+is where ``unique_all(x).indices`` points, and the derivative goes there.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.declare import constant, general
+from autograd_core.backend import backend_of
+from autograd_core.declare import composite, constant
 from autograd_core.graph import Array
 from autograd_core.operation import sample
+from autograd_core.tensor import is_complex, lowest
+from autograd_ops.indexing_functions import take
+from autograd_ops.manipulation_functions import reshape
 
-without_rule = general(jvp={"x": None}, vjp={"x": None}, samples=(sample((3,)),))
+SAMPLES = (sample(),)
+"""No call for the general checks, which move elements until two are equal, say, and so
+change the shape of the result: tests/operations/test_sets.py has its own."""
 
 
-@without_rule
+def values(x: Array) -> Array:
+    """Return the distinct elements of a tracked array."""
+    return take(reshape(x, (-1,)), first_occurrences(lowest(x)), axis=0)
+
+
+def first_occurrences(x: Array) -> Array:
+    """Return, in ascending order of the values, where each occurs first."""
+    xp = backend_of(x)
+    if is_complex(x):  # the standard does not sort complex numbers
+        return xp.unique_all(x).indices
+    x = xp.reshape(x, (-1,))
+    order = xp.argsort(x, stable=True)
+    x = xp.take(x, order)
+    if x.shape == (0,):
+        return order
+    first = xp.ones((1,), dtype=xp.bool, device=xp.device_of(x))
+    return xp.getitem(order, key=xp.concat([first, x[1:] != x[:-1]]))
+
+
+@composite("x", samples=SAMPLES)
 def unique_all(x: Array, /) -> Any:
     """Values, indices, inverse indices and counts."""
+    return unique_all(lowest(x))._replace(values=values(x))
 
 
-@without_rule
+@composite("x", samples=SAMPLES)
 def unique_counts(x: Array, /) -> Any:
     """Values and counts."""
+    return unique_counts(lowest(x))._replace(values=values(x))
 
 
-@without_rule
+@composite("x", samples=SAMPLES)
 def unique_inverse(x: Array, /) -> Any:
     """Values and inverse indices."""
+    return unique_inverse(lowest(x))._replace(values=values(x))
 
 
-@without_rule
+@composite("x", samples=SAMPLES)
 def unique_values(x: Array, /) -> Array:
     """Values."""
+    return values(x)
 
 
 @constant

@@ -5,7 +5,7 @@ import pytest
 
 import autograd_core as ag
 from autograd_core.operation import registry
-from bench import checkers, false_alarms
+from bench import checkers, false_alarms, linalg
 
 OURS = ("ours, given rules", "ours, declared")
 FAULTS = {fault.name: fault for fault in checkers.faults()}
@@ -141,3 +141,29 @@ def test_the_table_of_false_alarms(capsys):
     false_alarms.main(["--count", "20", "--only", "kinks"])
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("| **all** | 5 |")
+
+
+# ------------------------------------------------------------------ linear algebra
+
+
+@pytest.mark.parametrize("name", linalg.PROGRAMS)
+def test_contenders_of_linear_algebra_agree(name):
+    linalg.agree(linalg.workload(name, 4))
+
+
+def test_a_contender_that_is_wrong_is_found():
+    found = linalg.workload("solve", 3)
+    found["wrong"] = lambda: (0.0, np.zeros((3, 3)))
+    with pytest.raises(AssertionError, match="wrong is off by"):
+        linalg.agree(found)
+
+
+def test_the_table_of_linear_algebra(capsys):
+    linalg.main(["--repeats", "1", "--sizes", "3,4", "--only", "solve"])
+    header, rule, *rows = capsys.readouterr().out.splitlines()
+    assert header.startswith("| program | size | NumPy by hand | autograd-core |")
+    assert header.count("|") == rule.count("|") == rows[0].count("|")
+    assert [row.split(" | ")[:3] for row in rows] == [
+        ["| solve", "3", "1.00"],
+        ["| solve", "4", "1.00"],
+    ]

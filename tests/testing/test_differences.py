@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from autograd_core.testing.differences import SAFETY, extrapolated, slopes
+from autograd_core.testing.problem import Problem
+from autograd_core.testing.reference import complex_step
 
 X = np.linspace(-2.0, 2.0, 21)
 
@@ -221,3 +223,23 @@ def test_cautious_differences_know_that_small_values_may_be_sums_of_large_ones()
     expected = -1e-3 * np.sin(2.0)
     got = slopes(values, cautious=True)
     assert got.unknown[1] or is_within(got, [1e6 * np.cos(1.0), expected])[1]
+
+
+# ------------------------------------------------------------------ complex step
+
+
+def square(x):
+    return (x * x,)
+
+
+def turned_square(x):
+    return (x * x * (1 + 2j),)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"), [(square, [2.0, 4.0]), (turned_square, None)]
+)
+def test_the_complex_step_is_for_real_results(function, expected):
+    x = np.asarray([1.0, 2.0])
+    problem = Problem(function, (x,), ("x",), ("y",), None, None)
+    np.testing.assert_array_equal(complex_step(problem, (np.ones(2),)), expected)
