@@ -10,9 +10,10 @@ A part of a page stands between two comments:
     ...
     <!-- end -->
 
-``properties`` and ``kinks`` come from declarations. ``output`` is what the block of
-Python above it prints. ``mutation``, ``checkers``, ``false alarms``, ``support`` and
-``consumers`` are measured, by commands that the pages name, and only inserted.
+``properties``, ``kinks`` and ``special functions`` come from declarations. ``output``
+is what the block of Python above it prints. ``mutation``, ``checkers``, ``false
+alarms``, ``support`` and ``consumers`` are measured, by commands that the pages name,
+and only inserted.
 """
 
 from __future__ import annotations
@@ -130,6 +131,25 @@ def number(x: Any) -> str:
     if isinstance(x, float):
         return f"{x:g}".replace("inf", "∞")
     return str(x)
+
+
+# ------------------------------------------------------------------ special functions
+
+
+@source("special functions")
+def special_functions(above: str) -> str:
+    """Return the table of special functions, as their docstrings describe them."""
+    rows = [
+        (f"`{operation.identifier}`", marked(" ".join(sentence(operation).split())))
+        for operation in registry.values()
+        if operation.declaration.__module__.startswith("autograd_ops.special_")
+    ]
+    return table(("function", "what it is, and its derivative"), *sorted(rows))
+
+
+def sentence(operation: Operation) -> str:
+    """Return the first paragraph of an operation's docstring."""
+    return (operation.declaration.__doc__ or "").strip().partition("\n\n")[0]
 
 
 # ------------------------------------------------------------------ output

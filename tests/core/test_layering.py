@@ -18,7 +18,7 @@ FRONT_DOOR = ROOMS["autograd_core"] / "__init__.py"
 
 TESTING = ROOMS["autograd_core"] / "testing"
 
-CORE_LINES = 2_200
+CORE_LINES = 2_660
 """The reader's evening: code lines of autograd_core, docstrings and comments apart.
 
 Without its `testing`, which is a product of its own that the core does not import.

@@ -160,7 +160,7 @@ REFUSED = {
     ),
     "ravel, order": (lambda t: np.ravel(t, order="F"), r"numpy\.ravel.* with order"),
     "linalg.norm": (lambda t: np.linalg.norm(t), r"numpy\.\w*\.?norm"),
-    "einsum": (lambda t: np.einsum("ij->j", t), r"numpy\.einsum"),
+    "bincount": (lambda t: np.bincount(t), r"numpy\.bincount"),
     "fft, out": (lambda t: np.fft.fft(t, out=X), r"numpy\.\w*\.?fft"),
     "median": (lambda t: np.median(t), r"numpy\.median"),
     "copyto": (lambda t: np.copyto(X.copy(), t), r"numpy\.copyto"),
