@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.backend import Backend, register_backend
+from autograd_core.backend import Backend, implementations, register_backend
 
 
 @register_backend
@@ -28,6 +28,20 @@ class CuPy(Backend):
 
         self.cupy, self.cupyx = cupy, cupyx
         return namespace
+
+    def extension(self, name: str) -> Any:
+        if name != "special":
+            return super().extension(name)
+        import cupyx.scipy.special
+
+        return cupyx.scipy.special
+
+    def einsum(self, subscripts: str, /, *operands: Any) -> Any:
+        """Return the portable form, products of matrices, as where one is tracked."""
+        return implementations["einsum"](self, subscripts, *operands)
+
+    def to_host(self, x: Any, /) -> Any:
+        return x.get()
 
     def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:
         result = self.cupy.zeros(size, x.dtype)

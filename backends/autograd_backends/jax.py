@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from autograd_core.backend import Backend, register_backend
+from autograd_core.backend import Backend, implementations, register_backend
 
 
 @register_backend
@@ -23,7 +24,41 @@ class JAX(Backend):
     def load(self) -> Any:
         import jax.numpy
 
+        self.jax = jax
         return jax.numpy
+
+    # Special functions.
+
+    def extension(self, name: str) -> Any:
+        if name != "special":
+            return super().extension(name)
+        import jax.scipy.special
+
+        return jax.scipy.special
+
+    def special_psi(self, x: Any, /) -> Any:
+        return self.special.digamma(x)
+
+    def special_zeta(self, x: Any, q: Any = None, /) -> Any:
+        zeta = self.extension("special").zeta
+        return zeta(x, self.ones_like(x) if q is None else q)
+
+    def on_host(self, function: Any, *arguments: Any) -> Any:
+        """Call a function of NumPy's arrays, inside ``jax.jit`` too."""
+        arrays = [self.asarray(x) for x in arguments]
+        inexact = [
+            x
+            for x, given in zip(arrays, arguments, strict=True)
+            if hasattr(given, "dtype") and self.is_floating(x.dtype)
+        ]
+        shape = self.namespace.broadcast_shapes(*(x.shape for x in arrays))
+        dtype = self.namespace.result_type(*inexact) if inexact else float
+        kind: Any = self.jax.ShapeDtypeStruct
+        call = partial(as_dtype, function, kind.dtype)
+        call = partial(as_dtype, function, dtype)
+        return self.jax.pure_callback(
+            call, kind(shape, dtype), *arrays, vmap_method="expand_dims"
+        )
 
     def device_of(self, x: Any) -> Any:
         return getattr(x, "device", None)  # the values inside jax.jit have none
@@ -31,8 +66,15 @@ class JAX(Backend):
     def pad_index(self, x: Any, /, *, key: Any, shape: tuple[int, ...]) -> Any:
         return self.zeros(shape, dtype=x.dtype).at[key].set(x)
 
+    def index_set(self, x: Any, value: Any, /, *, key: Any) -> Any:
+        return x.at[key].set(self.asarray(value, dtype=x.dtype))
+
     def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:
         return self.zeros((size,), dtype=x.dtype).at[positions].add(x)
+
+    def einsum(self, subscripts: str, /, *operands: Any) -> Any:
+        """Return the portable form, products of matrices, as where one is tracked."""
+        return implementations["einsum"](self, subscripts, *operands)
 
     def snapshot(self, x: Any) -> tuple[Any, None]:
         return x, None
@@ -42,3 +84,8 @@ class JAX(Backend):
 
     def unshared(self, x: Any) -> Any:
         return x
+
+
+def as_dtype(function: Any, dtype: Any, *arrays: Any) -> Any:
+    """Call a function of NumPy's arrays, for a result of a dtype."""
+    return function(*arrays).astype(dtype)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from autograd_core.backend import SMALL, Backend, register_backend
+from autograd_backends.scipy_special import SciPySpecial, is_installed
+from autograd_core.backend import SMALL, Backend, implementations, register_backend
 
 
 @register_backend
@@ -31,6 +32,11 @@ class NumPy(Backend):
         if self._holders(held["shared"]) <= self._alone:
             self._alone = 0  # counts do not tell here: take every array to be shared
         return namespace
+
+    def extension(self, name: str) -> Any:
+        if name == "special" and is_installed():
+            return SciPySpecial(self.numpy)
+        return super().extension(name)
 
     # Faster than the library's own wrappers, with the same bits.
 
@@ -58,6 +64,19 @@ class NumPy(Backend):
 
     def permute_dims(self, x: Any, /, axes: Any) -> Any:
         return x.transpose(axes)
+
+    def einsum(self, subscripts: str, /, *operands: Any) -> Any:
+        """Return the portable form, products of matrices, as where one is tracked."""
+        return implementations["einsum"](self, subscripts, *operands)
+
+    def interp(self, x: Any, nodes: Any, values: Any, /) -> Any:
+        """Return what NumPy computes in float64 in the precision it was given."""
+        dtype = self.numpy.result_type(x, nodes, values)
+        y = self.numpy.interp(x, nodes, values)
+        return y.astype(dtype, copy=False) if dtype.kind in "fc" else y
+
+    def linalg_cross(self, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+        return self.numpy.linalg.cross(x1, x2, axis=axis)  # of three elements only
 
     def refusal(self, x: Any) -> str | None:
         if isinstance(x, (self.numpy.ma.MaskedArray, self.numpy.matrix)):

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from autograd_core.backend import SMALL, Backend, register_backend
+from autograd_backends.torch_special import SpecialFunctions
+from autograd_core.backend import SMALL, Backend, implementations, register_backend
 
 
 @register_backend
-class PyTorch(Backend):
+class PyTorch(SpecialFunctions, Backend):
     """PyTorch."""
 
     name = "torch"
@@ -25,6 +26,22 @@ class PyTorch(Backend):
 
         self.torch = torch
         return namespace
+
+    def einsum(self, subscripts: str, /, *operands: Any) -> Any:
+        """Return the portable form, products of matrices, as where one is tracked."""
+        return implementations["einsum"](self, subscripts, *operands)
+
+    def trapezoid(self, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+        """Return the portable form, as PyTorch's has other parameters."""
+        return implementations["trapezoid"](self, y, x, dx, axis)
+
+    def searchsorted(self, x1: Any, x2: Any, /, **keywords: Any) -> Any:
+        """Return it of contiguous tensors, as PyTorch warns of others."""
+        x1, x2 = x1.contiguous(), x2.contiguous()
+        return self.namespace.searchsorted(x1, x2, **keywords)
+
+    def to_host(self, x: Any, /) -> Any:
+        return x.detach().resolve_conj().cpu()
 
     def getitem(self, x: Any, /, *, key: Any) -> Any:
         """Return ``x[key]``; a slice with a negative step is a flip and a slice."""
@@ -43,6 +60,16 @@ class PyTorch(Backend):
         forward, backwards = forward_slices(keys, shape)
         result = self.torch.zeros(shape, dtype=x.dtype, device=x.device)
         result[forward] = self.torch.flip(x, backwards)
+        return result
+
+    def index_set(self, x: Any, value: Any, /, *, key: Any) -> Any:
+        keys = key if isinstance(key, tuple) else (key,)
+        forward, backwards = forward_slices(keys, tuple(x.shape))
+        result = x.clone()
+        part = result[forward]
+        value = self.torch.as_tensor(value, dtype=x.dtype, device=x.device)
+        value = self.torch.broadcast_to(value, part.shape)
+        part[...] = self.torch.flip(value, backwards)
         return result
 
     def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:

@@ -13,6 +13,7 @@ from autograd_core.backend import get_backend as _get_backend
 from autograd_core.operation import functions as _functions
 from autograd_ops import fft, linalg, special
 from autograd_ops import undeclared as _undeclared
+from autograd_ops.beyond_the_standard import *
 from autograd_ops.creation_functions import *
 from autograd_ops.data_type_functions import *
 from autograd_ops.elementwise_functions import *

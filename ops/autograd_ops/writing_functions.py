@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core import tensor
+import autograd_core.tensor as tensor
 from autograd_core.backend import backend_of, is_array
 from autograd_core.declare import general
 from autograd_core.errors import describe, error

@@ -142,7 +142,9 @@ def test_the_path_in_a_pytree_is_named():
         ag.grad(lambda p: p["b"])(params)
 
 
-@pytest.mark.parametrize("thing", ["text", object(), {1, 2}])
+@pytest.mark.parametrize(
+    "thing", ["text", object(), {1, 2}], ids=["text", "object", "set"]
+)
 def test_an_input_that_is_no_array(thing):
     with pytest.raises(
         TypeError, match=r"^grad: argument 0 \(\w+\) must be an array of float"
@@ -347,7 +349,9 @@ def test_an_unknown_backend_in_use_backend_names_the_users_line():
     assert str(ag.get_backend()) == "numpy"
 
 
-@pytest.mark.parametrize("thing", [3, None, math, object()], ids=str)
+@pytest.mark.parametrize(
+    "thing", [3, None, math, object()], ids=["3", "None", "math", "object"]
+)
 def test_something_that_is_no_backend(thing):
     with pytest.raises(
         TypeError, match=r"set_backend: takes a backend's name or a namespace"

@@ -212,5 +212,5 @@ def test_the_core_stays_within_its_budget():
 @pytest.mark.parametrize("path", files("autograd_backends"), ids=lambda p: p.name)
 def test_a_backend_is_a_short_file(path):
     """NumPy's has fast spellings and fingerprints too, PyTorch's negative steps."""
-    budget = {"numpy.py": 90, "torch.py": 90}.get(path.name, 60)
+    budget = {"numpy.py": 105, "torch.py": 105}.get(path.name, 60)
     assert code_lines(path.read_text()) <= budget
