@@ -560,7 +560,11 @@ def imag_vjp(xp: Any, t: Array, x_dtype: Any) -> Array:
     return xp.astype(t, x_dtype) * 1j
 
 
-@elementwise(x=(imag_jvp, imag_vjp), constant_on_reals=True)
+@elementwise(
+    x=(imag_jvp, imag_vjp),
+    constant_on_reals=True,
+    samples=(sample((3, 4)).complex(), sample(()).complex(), sample((0, 2)).complex()),
+)
 def imag(x: Array, /) -> Array:
     """Imaginary part: of real numbers, 0."""
 

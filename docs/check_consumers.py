@@ -1,7 +1,7 @@
 """Differentiate functions of other libraries, unmodified, and print what is right.
 
     pip install scipy scikit-learn einops xarray array-api-extra
-    SCIPY_ARRAY_API=1 python docs/consumers.py > consumers.md
+    SCIPY_ARRAY_API=1 python docs/check_consumers.py > consumers.md
     python docs/generate.py --insert consumers < consumers.md
 
 Each line below is a call of a library that is written for the Array API standard. It is
@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
-
-os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is imported
 
 import numpy as np
 
@@ -331,6 +329,8 @@ def configure() -> SimpleNamespace:
 
 def main() -> None:
     """Run the command."""
+    if not os.environ.get("SCIPY_ARRAY_API"):  # read when SciPy is imported
+        sys.exit("Set SCIPY_ARRAY_API=1, SciPy's own switch for the standard.")
     configure()
     wanted = sys.argv[1:]
     found: list[tuple[str, str, str]] = []

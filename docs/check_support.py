@@ -1,6 +1,6 @@
 """Check every operation on every library that is installed, and print the table.
 
-    JAX_ENABLE_X64=1 python docs/support.py > support.md
+    JAX_ENABLE_X64=1 python docs/check_support.py > support.md
     python docs/generate.py --insert support < support.md
 
 For each operation, library, mode, and real and complex numbers, the first call of its
