@@ -18,7 +18,7 @@ from autograd_core.edges import (
     one_of_several,
     restore,
 )
-from autograd_core.errors import describe, describe_arguments, error
+from autograd_core.errors import describe, describe_arguments, dtype_name, error
 from autograd_core.graph import Array, Edge, Level, make_node, overwritten, unchanged
 from autograd_core.library import argument_names, call_library, with_own_dtype
 from autograd_core.masks import plain
@@ -159,6 +159,8 @@ class Call:
             if isinstance(value, float) and not xp.owns(value):
                 self.lower[k] = float(value)  # a scalar of NumPy beside another library
         self.statics = with_own_dtype(operation, xp, statics)
+        if "dtype" in operation.statics:
+            self.refuse_real_dtype(xp)
         self.guards: list[tuple[Any, str]] = []
 
     def rule(self, k: int) -> Rule | None:
@@ -183,6 +185,23 @@ class Call:
                 "takes real numbers, and is not differentiated for complex ones",
                 describe_arguments(names, self.arguments),
                 "Give the real part, the imaginary part or the absolute value.",
+            )
+
+    def refuse_real_dtype(self, xp: backend.Backend) -> None:
+        """Raise if complex numbers would lose their imaginary parts in a real dtype."""
+        operation = self.operation
+        dtype = self.statics[operation.statics.index("dtype")]
+        if dtype is None or not xp.is_floating(dtype) or xp.is_complex(dtype):
+            return
+        if any(map(is_complex, self.arguments)):
+            names = argument_names(operation, self.arguments)
+            got = describe_arguments(names, self.arguments)
+            raise error(
+                TypeError,
+                operation.name,
+                "does not make real numbers of complex ones",
+                f"{got}, dtype: {dtype_name(dtype)}",
+                "Take the real part first, with real(x).",
             )
 
     # ---- captured memory

@@ -286,6 +286,7 @@ def composite(
     samples: Sequence[Sample],
     variadic: bool = False,
     domain: dict[str, Domain] | Domain = REAL,
+    takes_complex: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function composed of operations, which differentiate it.
 
@@ -298,10 +299,18 @@ def composite(
         The parameters that samples give arrays for, the last of which may be left out.
     samples, variadic, domain
         As in `linear`.
+    takes_complex
+        Whether checks give it complex numbers; if not, its parts refuse tracked ones.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        operation = Operation(function, arguments, variadic=variadic, domain=domain)
+        operation = Operation(
+            function,
+            arguments,
+            variadic=variadic,
+            domain=domain,
+            takes_complex=takes_complex,
+        )
         operation.samples = _required(operation, samples)
 
         def call(*arguments: P.args, **keywords: P.kwargs) -> R:

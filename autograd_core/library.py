@@ -45,7 +45,8 @@ def pass_on(
     if keywords.get("dtype") is not None:
         keywords = {**keywords, "dtype": xp.dtype(keywords["dtype"])}
     try:
-        return attrgetter(operation.name)(xp)(*arguments, **keywords)
+        y = attrgetter(operation.name)(xp)(*arguments, **keywords)
+        return tuple(y) if type(y) is list else y  # as the standard says since 2025.12
     except Exception as cause:
         note_call(cause, operation, arguments)
         raise

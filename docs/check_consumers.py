@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -313,7 +314,7 @@ def verdict(function: Callable[..., Any], arguments: list[Any]) -> str:
 def first_line(reason: Exception) -> str:
     """Return the kind of an error and the beginning of what it says."""
     text = str(reason).strip().partition("\n")[0].partition(" (at ")[0]
-    text = text.replace("|", "\\|")
+    text = re.sub(r" from '[^']*'", "", text).replace("|", "\\|")  # no paths of modules
     return f"{type(reason).__name__}: {text[:120]}"
 
 

@@ -97,7 +97,7 @@ def _dtypes(library: Library) -> Iterator[Case]:
 
 @scenario(_dtypes)
 def dtypes(library: Library, name: str) -> Faults:
-    """Know its dtypes by name, and which of them are real floating-point."""
+    """Know its dtypes by name, and which are floating-point, real or complex."""
     if not library.has(name):
         raise NotApplicableError(f"no {name}")
     dtype = library.xp.dtype(name)
@@ -114,8 +114,10 @@ def dtypes(library: Library, name: str) -> Faults:
     for what, got in asked.items():
         if got != x.dtype or dtype_name(got) != name:
             yield f"{what} is {got}; expected {name}"
-    if library.xp.is_floating(x.dtype) is not name.startswith("float"):
+    if library.xp.is_floating(x.dtype) is not name.startswith(("float", "complex")):
         yield f"is_floating is {library.xp.is_floating(x.dtype)}"
+    if library.xp.is_complex(x.dtype) is not name.startswith("complex"):
+        yield f"is_complex is {library.xp.is_complex(x.dtype)}"
 
 
 @scenario()

@@ -24,6 +24,9 @@ from autograd_core.testing.samples import outputs
 Function: TypeAlias = Callable[..., Any]
 Mode: TypeAlias = Callable[["Library", Function, tuple[Array, ...]], tuple[Array, ...]]
 
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
+"""The complex dtype of which the parts are of a real one."""
+
 ROUNDING = 100.0
 """Units of the last place that results of any two libraries may differ by."""
 
@@ -97,7 +100,7 @@ class Library:
     ----------
     xp
         Its backend.
-    real, integer
+    real, complex, integer
         The names of its widest dtypes.
     made
         Every array that was made, with what it held then.
@@ -107,6 +110,7 @@ class Library:
         self.xp = xp
         self.rtol = rtol
         self.real = "float64" if self.has("float64") else "float32"
+        self.complex = COMPLEX[self.real]
         self.integer = "int64" if self.has("int64") else "int32"
         self.made: list[tuple[Array, NDArray]] = []
 
@@ -117,9 +121,15 @@ class Library:
         return hasattr(self.xp.namespace, dtype)
 
     def array(self, values: Any, dtype: Any = None) -> Array:
-        """Make an array: of the most precise real dtype, if none is given."""
-        dtype = self.xp.dtype(dtype or self.real)
+        """Make an array: of the most precise real dtype, if none is given.
+
+        Complex numbers make an array of the complex dtype that goes with a real one.
+        """
         values = np.asarray(values)
+        dtype = dtype or self.real
+        if values.dtype.kind == "c" and isinstance(dtype, str):
+            dtype = COMPLEX.get(dtype, dtype)
+        dtype = self.xp.dtype(dtype)
         if values.size:
             x = self.xp.asarray(values.tolist(), dtype=dtype)
         else:
@@ -129,7 +139,9 @@ class Library:
 
     def seed(self, like: Array, k: int = 0) -> Array:
         """Make a direction or cotangent for the k-th array of several."""
-        return self.array(seed(like.shape, k), like.dtype)
+        return self.array(
+            seed(like.shape, k, self.xp.is_complex(like.dtype)), like.dtype
+        )
 
     def run(
         self,
@@ -173,11 +185,10 @@ class Library:
         if not self.made_here(got):
             return f"{type(got).__name__} is no array of {self.xp}"
         wanted = expected.dtype.name
-        if wanted == "float64":
-            wanted = self.real
+        wanted = {"float64": self.real, "complex128": self.complex}.get(wanted, wanted)
         given = dtype_name(got.dtype)
         if given.rstrip("0123456789") != wanted.rstrip("0123456789") or (
-            given not in (wanted, dtype) and expected.dtype.kind == "f"
+            given not in (wanted, dtype, COMPLEX[dtype]) and expected.dtype.kind in "fc"
         ):
             return f"dtype {given}; expected {wanted}"
         if tuple(got.shape) != expected.shape:
@@ -185,7 +196,8 @@ class Library:
         return self._off(held(got), expected, dtype)
 
     def _off(self, got: NDArray, expected: NDArray, dtype: str) -> str:
-        values, right = got.astype(np.float64), expected.astype(np.float64)
+        widest = np.complex128 if expected.dtype.kind == "c" else np.float64
+        values, right = got.astype(widest), expected.astype(widest)
         rounding, relative = self.rounding(dtype), self.relative(dtype)
         sizes = np.abs(right[np.isfinite(right)])
         with np.errstate(invalid="ignore"):
@@ -197,7 +209,8 @@ class Library:
             return ""
         at = tuple(map(int, np.argwhere(off)[0]))
         return (
-            f"element {list(at)} is {float(values[at])}; expected {float(right[at])} "
+            f"element {list(at)} is {values[at].item()}; "
+            f"expected {right[at].item()} "
             f"({off.sum()} of {off.size} differ, by more than {relative:.1e})"
         )
 
@@ -219,10 +232,11 @@ class Library:
         yield from self.differences(mode.__name__, got, [*map(held, right)], dtype)
 
 
-def seed(shape: Sequence[int], k: int = 0) -> NDArray:
-    """Return numbers of both signs that float32 holds exactly."""
+def seed(shape: Sequence[int], k: int = 0, is_complex: bool = False) -> NDArray:
+    """Return numbers of both signs, in both parts, that float32 holds exactly."""
     places = np.arange(math.prod(shape)).reshape(tuple(shape))
-    return np.asarray(np.round(64 * np.cos(1 + places + 7 * k)) / 64)
+    values = np.asarray(np.round(64 * np.cos(1 + places + 7 * k)) / 64)
+    return np.asarray(values + 1j * seed(shape, k + 1)) if is_complex else values
 
 
 def held(x: Array) -> NDArray:
@@ -278,7 +292,10 @@ def curvature(library: Library, function: Function, xs: Any) -> tuple[Array, ...
         total = 0.0
         for k, y in enumerate(function(*xs)):
             weights = library.seed(y, k)
-            total = total + ag.ops.sum(weights * (y + y * y / 2))
+            term = weights * (y + y * y / 2)
+            if library.xp.is_complex(y.dtype):
+                term = ag.ops.real(term)
+            total = total + ag.ops.sum(term)
         return total
 
     every = tuple(range(len(xs)))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
-from autograd_core.operation import registry
-from autograd_core.testing.arrays import Array
+from autograd_core.operation import Operation, registry
+from autograd_core.testing.arrays import Array, row
 from autograd_core.testing.libraries import (
     Function,
     Library,
@@ -39,14 +39,23 @@ from autograd_core.testing.scenario import (
 
 def _calls(library: Library) -> Iterator[tuple[str, Call]]:
     """Yield the samples of every operation that has a derivative."""
-    for operation in registry.values():
-        for call in calls(operation) if any(operation.jvp) else ():
+    for operation in _differentiated():
+        for call in calls(operation):
             if _has_dtype(library, call):
                 yield repr(call), call
 
 
+def _differentiated() -> Iterator[Operation]:
+    """Yield the operations of the main namespace that have a derivative."""
+    for operation in registry.values():
+        if any(operation.jvp) and not operation.extension:
+            yield operation
+
+
 def _has_dtype(library: Library, call: Call) -> bool:
-    """Say whether a library has the dtype that a call converts to, if it does."""
+    """Say whether a library has the dtypes that a call takes and converts to."""
+    if call.sample.is_complex and not library.has(library.complex):
+        return False
     return library.has(call.sample.statics.get("dtype") or library.real)
 
 
@@ -77,9 +86,8 @@ def second_derivatives(library: Library, call: Call) -> Faults:
 def _variants(library: Library) -> Iterator[Case]:
     """Yield other axes, switches and sizes, where both NumPy and the library do."""
     for name in ("every axis and none", "switches", "large arrays"):
-        for operation in registry.values():
-            of_operation = variants(operation, name) if any(operation.jvp) else ()
-            for call in of_operation:
+        for operation in _differentiated():
+            for call in variants(operation, name):
                 with ag.use_backend(judge().xp):
                     taken = is_taken(call)
                 if taken and _has_dtype(library, call):
@@ -97,8 +105,11 @@ def adjoint(library: Library, call: Call) -> Faults:
     """Satisfy <u, J v> = <J^T u, v> to rounding."""
     sums, size = [], 0.0
     for mode in (tangent, gradient):
-        got = [held(x).astype(float) for x in library.run(mode, call, call.values)]
-        terms = [x * seed(x.shape, k) for k, x in enumerate(got)]
+        got = [held(x) for x in library.run(mode, call, call.values)]
+        terms = [
+            row([x]).astype(float) * row([seed(x.shape, k, x.dtype.kind == "c")])
+            for k, x in enumerate(got)
+        ]
         sums.append(sum(float(np.sum(term)) for term in terms))
         size += sum(float(np.sum(np.abs(term))) for term in terms)
     if not abs(sums[0] - sums[1]) <= library.relative() * size:
@@ -193,7 +204,7 @@ def _of_views(library: Library, call: Call, layout: Function) -> Iterator[list[A
     xs = [(arguments if x.ndim else _compact)(library, x) for x in call.values]
     ys, pullback = ag.vjp(outputs(call), *xs)
     yield list(ys)
-    us = [seed(y.shape, k) for k, y in enumerate(ys)]
+    us = [seed(y.shape, k, library.xp.is_complex(y.dtype)) for k, y in enumerate(ys)]
     bars = pullback(tuple((layout if u.ndim else _compact)(library, u) for u in us))
     yield list(bars)
 
@@ -225,6 +236,8 @@ argsort(x); argsort(v, descending=True); argsort(y, axis=0, stable=True)
 clip(x, -1.0, 1.0); clip(x, min=0.1); stack([x, y], axis=1); unstack(x, axis=1)
 tile(x, (2, 1)); moveaxis(x, 0, 1); matrix_transpose(x); diff(x, axis=1)
 meshgrid(v, x[0, ...]); meshgrid(v, v, indexing="ij"); broadcast_arrays(x, v)
+einsum("ij,kj->ik", x, y); einsum("...j,j", x, v); kron(x, v); trapezoid(x, v, axis=1)
+trapezoid(x, dx=0.5, axis=0); interp(x, linspace(-3.0, 3.0, 3, dtype=x.dtype), v)
 ones_like(x); zeros_like(x); full_like(x, 7.0); full((2, 0), 3.0, dtype=x.dtype)
 zeros((2, 3), dtype=x.dtype); ones(3, dtype=x.dtype); eye(2, 3, k=1, dtype=x.dtype)
 arange(5, dtype=x.dtype); arange(1, 7, 2); linspace(0.0, 1.0, 5, dtype=x.dtype)

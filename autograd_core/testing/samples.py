@@ -155,6 +155,9 @@ def points(
 
 # ------------------------------------------------------------------ variants
 
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
+"""The complex dtype of the precision of a real one."""
+
 VARIANTS: dict[str, Callable[[Operation, Sample], Iterator[Sample]]] = {}
 """Ways to vary a declared sample without knowing the operation, by name."""
 
@@ -220,9 +223,12 @@ def switches(operation: Operation, sample: Sample) -> Iterator[Sample]:
 
 @variant("complex numbers")
 def complex_numbers(operation: Operation, sample: Sample) -> Iterator[Sample]:
-    """Draw complex arrays."""
+    """Draw complex arrays; a dtype that is asked for is then complex, too."""
     if operation.takes_complex:
-        yield sample.complex()
+        statics = dict(sample.statics)
+        if statics.get("dtype") in COMPLEX:
+            statics["dtype"] = COMPLEX[statics["dtype"]]
+        yield replace(sample, statics=statics).complex()
 
 
 @variant("large arrays")

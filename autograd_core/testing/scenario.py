@@ -56,8 +56,13 @@ STANDARD = sorted(
     name
     for name, operation in registry.items()
     if operation.declaration.__module__.startswith("autograd_ops")
+    and not operation.extension
 )
-"""Operations that this project declares, of the standard and to do with indexing."""
+"""Operations that this project declares in the main namespace.
+
+Those of extensions (``linalg``, ``fft``, ``special``) are computed by the same few
+means: they say nothing new of a library. `certify_operation` asks for them.
+"""
 
 
 class Expression:

@@ -679,9 +679,16 @@ def _with_values(draw: st.DrawFn, call: Call, kinks: bool) -> Call:
                     np.dtype("float64"), shape, elements=elements, unique=not kinks
                 )
             )
-            values.append(x)
             taken += x.ravel().tolist()
+            values.append(_turned(draw, x) if call.sample.is_complex else x)
     return replace(call, values=tuple(values))
+
+
+def _turned(draw: st.DrawFn, x: NDArray) -> NDArray:
+    """Draw imaginary parts, so small that numbers stay near their domain."""
+    elements = _elements(draw, Interval((-1.0, 1.0)), FEWEST)
+    parts = draw(_standard().arrays(np.dtype("float64"), x.shape, elements=elements))
+    return np.asarray(x + 1j * parts)
 
 
 # ------------------------------------------------------------------ hypothesis

@@ -16,7 +16,10 @@ from autograd_core.tensor import lowest
     samples=(sample((3, 4), dtype="float64"), sample((), dtype="float64")),
 )
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
-    """Convert to a dtype; its transpose converts back. To integers: no derivative."""
+    """Convert to a dtype; its transpose converts back. To integers: no derivative.
+
+    Tracked complex numbers are not converted to real ones: `real` says which part.
+    """
 
 
 def to_device_transpose(xp: Any, t: Array, x_device: Any) -> Array:

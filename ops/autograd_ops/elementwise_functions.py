@@ -268,6 +268,7 @@ def minimum(x1: Array, x2: Array, /) -> Array:
         sample((3, 4), (4,), (3, 1)),
         sample((0, 2), (2,)),
     ),
+    takes_complex=False,
 )
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
     """Limit to ``[min, max]``, as ``minimum(maximum(x, min), max)``."""

@@ -95,7 +95,9 @@ def diagonal_key(shape: Shape, offset: int) -> tuple[Any, ...]:
     m, n = shape[-2:]
     first, length = (offset, n - offset) if offset >= 0 else (-offset * n, m + offset)
     length = max(0, min(length, m if offset >= 0 else n))
-    return (..., slice(first, first + length * (n + 1) - n if length else first, n + 1))
+    if not length:
+        return (..., slice(0, 0))
+    return (..., slice(first, first + length * (n + 1) - n, n + 1))
 
 
 def diagonal_transpose(xp: Any, t: Array, x_shape: Shape, offset: int) -> Array:
@@ -109,6 +111,7 @@ DIAGONALS = (
     sample((3, 4), offset=1),
     sample((2, 3, 5), offset=-1),
     sample((4, 2), offset=-3),
+    sample((1, 0), offset=1),
     sample((2, 3), offset=2),
 )
 

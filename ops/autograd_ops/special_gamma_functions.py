@@ -26,7 +26,7 @@ of them in large ones, as the logarithm of the density is a difference of large 
 
 PAIRS = (sample((2, 1), (3,)),)
 COSTLY_PAIRS = (sample((2, 1, 1), (2,)),)
-TRIPLES = (sample((2, 1, 1), (2,), ()),)
+TRIPLES = (sample((2,), (), ()),)
 """Few calls, and such as do not grow long: each element of some is an integral."""
 
 # ------------------------------------------------------------------ gamma

@@ -9,7 +9,6 @@ import autograd_core.tensor as tensor
 from autograd_core.backend import backend_of, implement
 from autograd_core.declare import composite, general, kink, sample
 from autograd_core.graph import Array
-from autograd_core.operation import registry
 from autograd_core.tensor import lowest
 from autograd_ops.axes import with_axes
 from autograd_ops.special_support import as_array
@@ -138,13 +137,24 @@ def log_sum_exp(a: Array, /, *, axis: Any = None, keepdims: bool = False) -> Arr
 def signed_share(
     xp: Any, a: Array, b: Array, y: Array, sign: Array, axis: Any, keepdims: bool
 ) -> Array:
-    """Return ``sign exp(a - y)``, what a change of a weight does to the logarithm."""
+    """Return ``sign exp(a - y)``, what a change of a weight does to the logarithm.
+
+    Where the sum is infinite or 0, one over the weights of what makes it, so that the
+    derivative in ``a`` is that of `shares`. At most the largest number: times a weight
+    of 0 that is 0.
+    """
     shape = tuple((a + b).shape)
     y, sign = (with_axes(xp, each, shape, axis, keepdims) for each in (y, sign))
     lost = (y == math.inf) | (y == -math.inf)
     b = as_array(xp, b, a)
-    hidden = lost | ((b == 0) & (a > y))  # what overflows has no weight
-    return sign * xp.where(lost, 0.0, xp.exp(xp.where(hidden, y, a) - y))
+    top = xp.astype((a == y) & lost, b.dtype)
+    number = xp.sum(top * b, axis=axis, keepdims=True)
+    limit = top / xp.where(number == 0, math.inf, number)
+    raw = lowest(y)
+    most = math.log(backend_of(raw).finfo(raw.dtype).max) - 1
+    power = xp.where(lost, 0.0, a - xp.where(lost, 0.0, y))
+    power = xp.where((b == 0) & (power > most), most, power)
+    return xp.where(lost, limit, sign * xp.exp(power))
 
 
 def weighted_a_jvp(
@@ -282,6 +292,7 @@ implement("special.logsumexp", logsumexp_forward)
     *("a", "b"),
     samples=(*ROWS[:-1], sample((3,), (3,))),
     domain={"b": (0.0, math.inf)},
+    takes_complex=False,
 )
 def logsumexp(
     a: Array,
@@ -301,6 +312,3 @@ def logsumexp(
     b = xp.ones_like(a) if b is None else b
     y, sign = xp.special.weighted_log_sum_exp(a, b, axis=axis, keepdims=keepdims)
     return (y, sign) if return_sign else xp.where(sign < 0, math.nan, y)
-
-
-registry["special.logsumexp"].takes_complex = False

@@ -446,3 +446,10 @@ def test_tangents_and_cotangents_are_of_their_primals_kind():
     _, pullback = ag.vjp(lambda x: x * 1j, X)
     with pytest.raises(ValueError, match="the cotangent must be like its primal"):
         pullback(X)
+
+
+def test_complex_numbers_do_not_become_real_ones_silently(backend):
+    z = xp.asarray([1.0 + 2.0j])
+    for function in (xp.astype, lambda z, dtype: xp.sum(z, dtype=dtype)):
+        with pytest.raises(TypeError, match=r"real numbers of complex .* real\(x\)"):
+            ag.vjp(lambda z, f=function: f(z, "float64"), z)

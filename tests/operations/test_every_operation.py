@@ -7,6 +7,7 @@ must be declared.
 import inspect
 from operator import attrgetter
 
+import hypothesis
 import numpy as np
 import pytest
 from support.standard import CONSTANTS, DIFFERENTIABLE, DTYPES, SIGNATURES
@@ -17,6 +18,7 @@ from autograd_core.operation import registry
 from autograd_core.testing import calls, certify_operation, check_grads
 from autograd_core.testing.arrays import to_numpy
 from autograd_core.testing.samples import Call, is_taken, outputs
+from autograd_ops import beyond_the_standard
 
 xp = ag.ops
 
@@ -39,22 +41,46 @@ def name_of(call: Call) -> str:
 # ------------------------------------------------------------------ derivatives
 
 
+DECLARED = ("declared samples, to second order", "declared kinks")
+SPECIAL = (
+    *DECLARED,
+    *("mixed dtypes", "Python numbers for arrays", "other points"),
+)
+"""Of special functions, which are many and dear, by default; all if thorough."""
+
+
+def scenarios(backend, operation):
+    """Return the scenarios to run, none for all of them.
+
+    Elsewhere than on NumPy the rules are the same, and calls are dear.
+    """
+    if backend.name != "numpy":
+        return DECLARED
+    profiles = hypothesis.settings
+    thorough = profiles.default is profiles.get_profile("thorough")
+    return SPECIAL if operation.extension == "special" and not thorough else ()
+
+
 @pytest.mark.parametrize("operation", CALLED, ids=str)
 def test_derivatives(backend, operation):
-    """Everything on NumPy; elsewhere the rules are the same, and calls are dear."""
+    """Everything on NumPy; special functions so in the profile "thorough"."""
     if backend.name == "jax":  # compiles every operation for every shape
         call = next(call for call in calls(operation) if is_taken(call))
         check_grads(call, *call.arrays(), order=1, name=repr(call))
         return
-    shown = ("declared samples, to second order", "declared kinks")
-    certify_operation(operation, only=() if backend.name == "numpy" else shown)
+    certify_operation(operation, only=scenarios(backend, operation))
 
 
 def library_function(backend, name):
-    """Return the library's function, or ours where it has none."""
+    """Return the library's function, or ours where it has none.
+
+    Of what the standard does not have a library's function of that name is another
+    one: the backend's own is what a program gets.
+    """
     find = attrgetter(name)
+    ours = name in beyond_the_standard.__all__ or hasattr(Backend, name)
     try:
-        return find(backend if hasattr(Backend, name) else backend.namespace)
+        return find(backend if ours else backend.namespace)
     except AttributeError:
         return find(backend)
 

@@ -229,12 +229,35 @@ def test_sums_of_exponentials_at_infinity():
     low, high = -np.inf, np.inf
     for function in (xp.special.logsumexp, xp.special.log_sum_exp):
         gradient = ag.grad(function)
-        np.testing.assert_array_equal(gradient(np.asarray([low, low])), [0, 0])
+        np.testing.assert_array_equal(gradient(np.asarray([low, low])), [0.5, 0.5])
+        both = np.asarray([high, 0.0, high])
+        np.testing.assert_array_equal(gradient(both), [0.5, 0, 0.5])
         np.testing.assert_array_equal(gradient(np.asarray([low, 2.0])), [0, 1])
         np.testing.assert_array_equal(gradient(np.asarray([1e4, 1e4])), [0.5, 0.5])
         np.testing.assert_array_equal(gradient(np.asarray([high, 0.0])), [1, 0])
         second = ag.jvp(gradient, (np.asarray([low, 2.0]),), (np.ones(2),))[1]
         np.testing.assert_array_equal(second, [0, 0])
+
+
+def test_weighted_sums_at_infinity():
+    """In proportion to the weights: equal ones give what no weights give."""
+    low, high = -np.inf, np.inf
+    gradient = ag.grad(lambda a, b: xp.special.logsumexp(a, b=b), argnums=(0, 1))
+    for end in (low, high):
+        a, b = np.asarray([end, end, low]), np.asarray([1.0, 3.0, 0.0])
+        by_a, by_b = gradient(a, b)
+        np.testing.assert_array_equal(by_a, [0.25, 0.75, 0.0])
+        np.testing.assert_array_equal(by_b[:2], [0.25, 0.25])
+    for a in ([low, low], [high, 0.0], [high, high], [low, 2.0]):
+        a = np.asarray(a)
+        equal = ag.grad(xp.special.logsumexp)(a)
+        np.testing.assert_array_equal(gradient(a, np.ones(2))[0], equal)
+
+
+def test_a_weight_of_zero_does_not_hide_what_it_could_add():
+    a, b = np.asarray([2.0, 1.0]), np.asarray([0.0, 1.0])
+    gradient = ag.grad(lambda b: xp.special.logsumexp(a, b=b))
+    np.testing.assert_allclose(gradient(b), [np.e, 1.0], rtol=1e-15)
 
 
 def test_a_weight_of_zero_and_a_sign():
