@@ -36,6 +36,12 @@ class JAX(Backend):
 
         return jax.scipy.special
 
+    def special_softmax(self, x: Any, /, axis: Any = None) -> Any:
+        return self.extension("special").softmax(x, axis=axis)
+
+    def special_log_softmax(self, x: Any, /, axis: Any = None) -> Any:
+        return self.extension("special").log_softmax(x, axis=axis)
+
     def special_psi(self, x: Any, /) -> Any:
         return self.special.digamma(x)
 
@@ -54,7 +60,6 @@ class JAX(Backend):
         shape = self.namespace.broadcast_shapes(*(x.shape for x in arrays))
         dtype = self.namespace.result_type(*inexact) if inexact else float
         kind: Any = self.jax.ShapeDtypeStruct
-        call = partial(as_dtype, function, kind.dtype)
         call = partial(as_dtype, function, dtype)
         return self.jax.pure_callback(
             call, kind(shape, dtype), *arrays, vmap_method="expand_dims"
