@@ -18,7 +18,7 @@ FRONT_DOOR = ROOMS["autograd_core"] / "__init__.py"
 
 TESTING = ROOMS["autograd_core"] / "testing"
 
-CORE_LINES = 2_660
+CORE_LINES = 2_700
 """The reader's evening: code lines of autograd_core, docstrings and comments apart.
 
 Without its `testing`, which is a product of its own that the core does not import.
@@ -212,5 +212,5 @@ def test_the_core_stays_within_its_budget():
 @pytest.mark.parametrize("path", files("autograd_backends"), ids=lambda p: p.name)
 def test_a_backend_is_a_short_file(path):
     """NumPy's has fast spellings and fingerprints too, PyTorch's negative steps."""
-    budget = {"numpy.py": 105, "torch.py": 105}.get(path.name, 60)
+    budget = {"numpy.py": 105, "torch.py": 105, "jax.py": 75}.get(path.name, 60)
     assert code_lines(path.read_text()) <= budget
