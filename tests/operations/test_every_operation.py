@@ -78,7 +78,8 @@ def library_function(backend, name):
     one: the backend's own is what a program gets.
     """
     find = attrgetter(name)
-    ours = name in beyond_the_standard.__all__ or hasattr(Backend, name)
+    beyond = name.startswith("special.") or name in beyond_the_standard.__all__
+    ours = beyond or hasattr(Backend, name)
     try:
         return find(backend if ours else backend.namespace)
     except AttributeError:
