@@ -81,6 +81,10 @@ class JAX(Backend):
         """Return the portable form, products of matrices, as where one is tracked."""
         return implementations["einsum"](self, subscripts, *operands)
 
+    def trapezoid(self, *arguments: Any, **keywords: Any) -> Any:
+        """Add in the order of NumPy, as the derivative does."""
+        return implementations["trapezoid"](self, *arguments, **keywords)
+
     def snapshot(self, x: Any) -> tuple[Any, None]:
         return x, None
 
