@@ -37,9 +37,17 @@ extensions: set[str] = set()
 """The namespaces within the namespace: ``linalg``, ``fft``, ``special``."""
 
 
-def implement(name: str, function: Callable[..., Any]) -> None:
-    """Say how to compute an operation that libraries do not have."""
+preferred: set[str] = set()
+"""Those of them that are taken where the library has a function of that name, too."""
+
+
+def implement(
+    name: str, function: Callable[..., Any], *, everywhere: bool = False
+) -> None:
+    """Say how to compute what libraries do not have, or what to take everywhere."""
     implementations[name] = function
+    if everywhere:
+        preferred.add(name)
     extension, _, last = name.rpartition(".")
     for instance in (*_instances.values(), *_by_namespace.values()):
         place = instance.__dict__.get(extension) if extension else instance
@@ -115,6 +123,8 @@ class Backend:
 
     def _found(self, namespace: Any, name: str, full_name: str) -> Any:
         """Return a function of a namespace, or the portable one of ours."""
+        if full_name in preferred:
+            return partial(implementations[full_name], self)
         try:
             return getattr(namespace, name)
         except AttributeError:

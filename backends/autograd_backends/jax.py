@@ -77,10 +77,6 @@ class JAX(Backend):
     def index_add(self, x: Any, positions: Any, /, *, size: int) -> Any:
         return self.zeros((size,), dtype=x.dtype).at[positions].add(x)
 
-    def einsum(self, subscripts: str, /, *operands: Any) -> Any:
-        """Return the portable form, products of matrices, as where one is tracked."""
-        return implementations["einsum"](self, subscripts, *operands)
-
     def trapezoid(self, *arguments: Any, **keywords: Any) -> Any:
         """Add in the order of NumPy, as the derivative does."""
         return implementations["trapezoid"](self, *arguments, **keywords)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from autograd_backends.scipy_special import SciPySpecial, is_installed
-from autograd_core.backend import SMALL, Backend, implementations, register_backend
+from autograd_core.backend import SMALL, Backend, register_backend
 
 
 @register_backend
@@ -64,10 +64,6 @@ class NumPy(Backend):
 
     def permute_dims(self, x: Any, /, axes: Any) -> Any:
         return x.transpose(axes)
-
-    def einsum(self, subscripts: str, /, *operands: Any) -> Any:
-        """Return the portable form, products of matrices, as where one is tracked."""
-        return implementations["einsum"](self, subscripts, *operands)
 
     def interp(self, x: Any, nodes: Any, values: Any, /) -> Any:
         """Return what NumPy computes in float64 in the precision it was given."""

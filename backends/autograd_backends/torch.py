@@ -27,10 +27,6 @@ class PyTorch(SpecialFunctions, Backend):
         self.torch = torch
         return namespace
 
-    def einsum(self, subscripts: str, /, *operands: Any) -> Any:
-        """Return the portable form, products of matrices, as where one is tracked."""
-        return implementations["einsum"](self, subscripts, *operands)
-
     def trapezoid(self, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         """Return the portable form, as PyTorch's has other parameters."""
         return implementations["trapezoid"](self, y, x, dx, axis)

@@ -184,18 +184,18 @@ def abs(x: Array, /) -> Array:
     """
 
 
-def direction(xp: Any, x: Array, y: Array) -> Array:
-    """Return ``x / y``, and a constant 0 at the origin, to every order."""
+def quotient(xp: Any, x: Array, y: Array) -> Array:
+    """Return ``x / y``, and a constant 0 where ``y`` is 0, to every order."""
     flat = y == 0
     return xp.where(flat, 0.0, x / xp.where(flat, 1.0, y))
 
 
 def hypot_x1(xp: Any, t: Array, x1: Array, y: Array) -> Array:
-    return t * direction(xp, x1, y)
+    return t * quotient(xp, x1, y)
 
 
 def hypot_x2(xp: Any, t: Array, x2: Array, y: Array) -> Array:
-    return t * direction(xp, x2, y)
+    return t * quotient(xp, x2, y)
 
 
 @elementwise(

@@ -15,6 +15,7 @@ from autograd_core.edges import conjugate
 from autograd_core.graph import Array
 from autograd_core.tensor import lowest
 from autograd_ops.axes import with_axes
+from autograd_ops.elementwise_functions import quotient
 from autograd_ops.matrices import (
     as_row,
     is_negligible,
@@ -24,12 +25,6 @@ from autograd_ops.matrices import (
 )
 
 EXTENSION = "linalg"
-
-
-def quotient(xp: Any, x: Array, y: Array) -> Array:
-    """Return ``x / y``, and 0 where ``y`` is 0."""
-    none = y == 0
-    return xp.where(none, 0.0, x / xp.where(none, 1.0, y))
 
 
 def shares_of(values: Array, axis: Any, ord: float, least: Any = 0.0) -> Array:
