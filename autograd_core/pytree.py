@@ -1,47 +1,78 @@
-"""Pytrees: nested tuples, named tuples, lists, dicts and ``None`` with array leaves.
+"""Pytrees: nested containers with array leaves.
 
-Everything that is none of these containers is a leaf. Dicts are read in the sorted
-order of their keys (in insertion order where keys do not compare), so that two equal
-dicts have equal structures. An OrderedDict keeps its order and its type; other
-subclasses of dict come back as dicts.
+Containers are tuples, named tuples, lists, dicts, ``None``, dataclasses, and the types
+that were given to `register`. Everything else is a leaf, and so is every array.
+
+Dicts are read in the sorted order of their keys (in insertion order where keys do not
+compare), so that two equal dicts have equal structures. An OrderedDict keeps its order
+and its type; other subclasses of dict come back as dicts.
+
+The children of a dataclass are its fields, in their order, those with ``init=False``
+too. A field with ``metadata={"static": True}`` is no child but part of the structure,
+like the keys of a dict. An instance is put together field by field and neither
+``__init__`` nor ``__post_init__`` runs, as the leaves may be anything meanwhile. What
+is stored in an instance beside its fields is left behind. A dataclass that offers
+itself as an array (``__array_namespace__``, ``__array__``) is a leaf.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from importlib import import_module
+from threading import Lock
+from typing import Any, NamedTuple
 
-from autograd_core.errors import error
+from autograd_core import backend
+from autograd_core.errors import describe, error
 
 
 class Structure:
     """The shape of a pytree: which container, under which keys, of which children.
 
-    A leaf is the structure whose container is ``object``.
+    A leaf is the structure whose container is ``object``. What else a container is made
+    of is its auxiliary data.
     """
 
-    __slots__ = ("children", "container", "keys")
+    __slots__ = ("auxiliary", "children", "container", "keys")
 
     def __init__(
         self,
         container: Any,
-        keys: tuple[Any, ...] = (),
+        keys: Sequence[Any] = (),
         children: tuple[Structure, ...] = (),
+        auxiliary: Any = None,
     ) -> None:
         self.container = container
         self.keys = keys
         self.children = children
+        self.auxiliary = auxiliary
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Structure) and (
             self.container is other.container
             and self.keys == other.keys
             and self.children == other.children
+            and self._agrees(other.auxiliary)
         )
 
+    def _agrees(self, auxiliary: Any) -> bool:
+        if self.auxiliary is auxiliary:
+            return True
+        try:
+            return bool(self.auxiliary == auxiliary)
+        except Exception as cause:
+            raise error(
+                TypeError,
+                "pytree",
+                "what is static in a pytree must be equal or not to another",
+                describe(self.auxiliary),
+                "Make arrays children, and keep as static what compares with ==.",
+            ) from cause
+
     def __hash__(self) -> int:
-        return hash((self.container, self.keys, self.children))
+        return hash((self.container, self.keys, self.children, self.auxiliary))
 
     def __repr__(self) -> str:
         return f"Structure({self})"
@@ -49,27 +80,167 @@ class Structure:
     def __str__(self) -> str:
         if self.container is object:
             return "*"
-        if self.container is type(None):
-            return "None"
+        if self.container in (type(None), Static):
+            return repr(self.auxiliary)
         pairs = zip(self.keys, self.children, strict=True)
         inner = ", ".join(f"{key!r}: {child}" for key, child in pairs)
-        return f"{self.container.__name__}({inner})"
+        beside = "" if self.auxiliary is None else f"[{self.auxiliary!r}]"
+        return f"{self.container.__name__}{beside}({inner})"
 
 
 LEAF = Structure(object)
 
 
-def _keys_and_children(tree: Any) -> tuple[Iterable[Any], Iterable[Any]] | None:
-    """Return a container's keys and children, or None for a leaf."""
-    if isinstance(tree, dict):
-        try:
-            keys = list(tree) if isinstance(tree, OrderedDict) else sorted(tree)
-        except TypeError:
-            keys = list(tree)
-        return keys, (tree[key] for key in keys)
-    if isinstance(tree, (tuple, list)):
-        return getattr(tree, "_fields", range(len(tree))), tree
-    return ((), ()) if tree is None else None
+class Static:
+    """A value in the place of a child that belongs to the structure."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+# ------------------------------------------------------------------ kinds of containers
+
+Parts = tuple[Sequence[Any], Iterable[Any], Any]
+"""The keys, the children and the auxiliary data of a container."""
+
+
+class Kind(NamedTuple):
+    """How a container of one type is taken apart and put together."""
+
+    container: type
+    """What stands in the structure."""
+    flatten: Callable[[Any], Parts]
+    unflatten: Callable[[Structure, list[Any]], Any]
+    attributes: bool = False
+    """Whether the keys are the names of attributes."""
+
+
+def _flatten_dict(tree: dict[Any, Any]) -> Parts:
+    try:
+        keys = tuple(sorted(tree))
+    except TypeError:
+        keys = tuple(tree)
+    return keys, [tree[key] for key in keys], None
+
+
+def _flatten_ordered(tree: dict[Any, Any]) -> Parts:
+    return tuple(tree), tree.values(), None
+
+
+def _unflatten_dict(structure: Structure, children: list[Any]) -> Any:
+    return structure.container(zip(structure.keys, children, strict=True))
+
+
+def _flatten_sequence(tree: Sequence[Any]) -> Parts:
+    return range(len(tree)), tree, None
+
+
+def _unflatten_sequence(structure: Structure, children: list[Any]) -> Any:
+    return structure.container(children)
+
+
+def _flatten_named(tree: Any) -> Parts:
+    return tree._fields, tree, None
+
+
+def _unflatten_named(structure: Structure, children: list[Any]) -> Any:
+    return structure.container(*children)
+
+
+def _flatten_none(tree: None) -> Parts:
+    return (), (), None
+
+
+def _flatten_static(tree: Static) -> Parts:
+    return (), (), tree.value
+
+
+def _unflatten_static(structure: Structure, children: list[Any]) -> Any:
+    return structure.auxiliary
+
+
+def _dataclass_kind(cls: Any) -> Kind:
+    static = {f.name: bool(f.metadata.get("static")) for f in fields(cls)}
+
+    def flatten_fields(tree: Any) -> Parts:
+        names = tuple([name for name in static if hasattr(tree, name)])
+        values = [getattr(tree, name) for name in names]
+        pairs = zip(names, values, strict=True)
+        children = [Static(x) if static[name] else x for name, x in pairs]
+        return names, children, None
+
+    return Kind(cls, flatten_fields, _unflatten_fields, attributes=True)
+
+
+def _unflatten_fields(structure: Structure, children: list[Any]) -> Any:
+    result = object.__new__(structure.container)
+    for name, child in zip(structure.keys, children, strict=True):
+        object.__setattr__(result, name, child)  # a frozen class refuses its own
+    return result
+
+
+_kinds: dict[type, Kind | None] = {
+    tuple: Kind(tuple, _flatten_sequence, _unflatten_sequence),
+    list: Kind(list, _flatten_sequence, _unflatten_sequence),
+    dict: Kind(dict, _flatten_dict, _unflatten_dict),
+    OrderedDict: Kind(OrderedDict, _flatten_ordered, _unflatten_dict),
+    type(None): Kind(type(None), _flatten_none, _unflatten_static),
+    Static: Kind(Static, _flatten_static, _unflatten_static),
+}
+"""The kind of every type that was met, None for leaves."""
+
+_BUILT_IN = frozenset(_kinds)
+_ALWAYS_LEAVES = frozenset({bool, int, float, complex, str, bytes, object})
+_registered: dict[type, tuple[Any, Any]] = {}
+_lock = Lock()
+
+
+def _kind_of_type(cls: type) -> Kind | None:
+    """Return the kind of a type that was not registered."""
+    if hasattr(cls, "__array_namespace__"):
+        return None
+    if issubclass(cls, dict):
+        ordered = issubclass(cls, OrderedDict)
+        return Kind(
+            dict, _flatten_ordered if ordered else _flatten_dict, _unflatten_dict
+        )
+    if issubclass(cls, (tuple, list)):
+        if hasattr(cls, "_fields"):
+            return Kind(cls, _flatten_named, _unflatten_named, attributes=True)
+        return Kind(cls, _flatten_sequence, _unflatten_sequence)
+    if hasattr(cls, "__dataclass_fields__") and not hasattr(cls, "__array__"):
+        return _dataclass_kind(cls)
+    return None
+
+
+def _meet(tree: Any) -> Kind | None:
+    """Return the kind of what has a type that was not met before."""
+    kind = _kind_of_type(type(tree))
+    if kind is not None and backend.is_array(tree):
+        kind = None
+    return _kinds.setdefault(type(tree), kind)
+
+
+def _kind_in(structure: Structure) -> Kind:
+    """Return the kind of a structure's container, which is no leaf."""
+    cls = structure.container
+    kind = _kinds.get(cls) or _kinds.setdefault(cls, _kind_of_type(cls))
+    assert kind is not None
+    return kind
+
+
+# ------------------------------------------------------------------ apart and together
+
+
+def one_level(tree: Any) -> tuple[list[Any], Sequence[Any]]:
+    """Return the children of a container and their keys; of a leaf there are none."""
+    kind = _kinds[type(tree)] if type(tree) in _kinds else _meet(tree)
+    if kind is None:
+        return [], ()
+    keys, children, _ = kind.flatten(tree)
+    return list(children), keys
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
@@ -88,16 +259,16 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 
 
 def _flatten_into(leaves: list[Any], tree: Any) -> Structure:
-    parts = _keys_and_children(tree)
-    if parts is None:
+    try:
+        kind = _kinds[type(tree)]
+    except KeyError:
+        kind = _meet(tree)
+    if kind is None:
         leaves.append(tree)
         return LEAF
-    keys, children = parts
-    structures = tuple(_flatten_into(leaves, child) for child in children)
-    container = type(tree)
-    if isinstance(tree, dict) and container is not OrderedDict:
-        container = dict
-    return Structure(container, tuple(keys), structures)
+    keys, children, auxiliary = kind.flatten(tree)
+    structures = tuple([_flatten_into(leaves, child) for child in children])
+    return Structure(kind.container, keys, structures, auxiliary)
 
 
 def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
@@ -113,17 +284,10 @@ def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
 
 
 def _unflatten_from(structure: Structure, leaves: Iterator[Any]) -> Any:
-    container = structure.container
-    if container is object:
+    if structure.container is object:
         return next(leaves)
-    if container is type(None):
-        return None
     children = [_unflatten_from(child, leaves) for child in structure.children]
-    if container in (dict, OrderedDict):
-        return container(zip(structure.keys, children, strict=True))
-    return (
-        container(*children) if hasattr(container, "_fields") else container(children)
-    )
+    return _kind_in(structure).unflatten(structure, children)
 
 
 def map(function: Callable[..., Any], tree: Any, *trees: Any) -> Any:
@@ -157,9 +321,151 @@ def map(function: Callable[..., Any], tree: Any, *trees: Any) -> Any:
 
 
 def paths(structure: Structure, prefix: str = "") -> Iterator[str]:
-    """Yield the path of every leaf, ``['w'][0]``, in the order of `flatten`."""
+    """Yield the path of every leaf, ``['w'][0].bias``, in the order of `flatten`."""
     if structure.container is object:
         yield prefix
+        return
+    named = _kind_in(structure).attributes
     for key, child in zip(structure.keys, structure.children, strict=True):
-        named = hasattr(structure.container, "_fields")
         yield from paths(child, f"{prefix}.{key}" if named else f"{prefix}[{key!r}]")
+
+
+# ------------------------------------------------------------------ the user's own
+
+
+def register(
+    node_type: type,
+    flatten: Callable[[Any], tuple[Any, ...]],
+    unflatten: Callable[[Any, tuple[Any, ...]], Any],
+) -> None:
+    """Make the instances of a type containers in pytrees, for all threads.
+
+    As in JAX. It holds for this type, not for those derived from it. For dataclasses it
+    is not needed, and comes first.
+
+    Parameters
+    ----------
+    node_type
+        A type, but no built-in container and no type of arrays.
+    flatten
+        Takes an instance; returns its children, which are pytrees, and the rest of it:
+        auxiliary data that is part of the structure. That compares with ``==`` and,
+        where structures are looked up, is hashable; so it holds no arrays. A third
+        part, if there is one, names the children in errors.
+    unflatten
+        Takes auxiliary data and a tuple of children; returns an instance. The children
+        are not always arrays: it should not convert or check them.
+
+    Raises
+    ------
+    TypeError
+        If the type is none, or one of arrays or numbers, which are leaves.
+    ValueError
+        If it is registered already.
+
+    Examples
+    --------
+    >>> import autograd_core as ag
+    >>> class Line:
+    ...     def __init__(self, slope, offset, name):
+    ...         self.slope, self.offset, self.name = slope, offset, name
+    >>> ag.pytree.register(
+    ...     Line,
+    ...     lambda line: ((line.slope, line.offset), line.name),
+    ...     lambda name, children: Line(*children, name),
+    ... )
+    >>> f = lambda line, x: line.slope * x + line.offset
+    >>> g = ag.grad(f)(Line(2.0, 1.0, "f"), 3.0)
+    >>> print(g.slope, g.offset, g.name)
+    3.0 1.0 f
+    """
+    if not (isinstance(node_type, type) and callable(flatten) and callable(unflatten)):
+        raise error(
+            TypeError,
+            "pytree.register",
+            "takes a type and two functions",
+            ", ".join([describe(x) for x in (node_type, flatten, unflatten)]),
+            "Write pytree.register(Layer, flatten, unflatten).",
+        )
+    if node_type in _ALWAYS_LEAVES or backend.is_array_type(node_type):
+        raise error(
+            TypeError,
+            "pytree.register",
+            "arrays, numbers and text are leaves",
+            node_type.__qualname__,
+            "Register a type that holds them.",
+        )
+    with _lock:
+        if node_type in _registered or node_type in _BUILT_IN:
+            raise error(
+                ValueError,
+                "pytree.register",
+                "a type is registered once, as pytrees of it may be in use",
+                node_type.__qualname__,
+                "Register a type of your own, or this one in one place.",
+            )
+        _registered[node_type] = flatten, unflatten
+        _kinds[node_type] = _registered_kind(node_type, flatten, unflatten)
+
+
+def _registered_kind(
+    cls: type,
+    flatten: Callable[[Any], tuple[Any, ...]],
+    unflatten: Callable[[Any, tuple[Any, ...]], Any],
+) -> Kind:
+    def flatten_registered(tree: Any) -> Parts:
+        parts = flatten(tree)
+        if not (isinstance(parts, (tuple, list)) and len(parts) in (2, 3)):
+            raise error(
+                TypeError,
+                f"pytree: {cls.__qualname__}",
+                "its registered flatten returns a pair (children, auxiliary data)",
+                describe(parts),
+                "Return a tuple of children, and None if there is nothing else.",
+            )
+        children, auxiliary, *names = parts
+        children = tuple(children)
+        if names and names[0] is not None:
+            return tuple(names[0]), children, auxiliary
+        return range(len(children)), children, auxiliary
+
+    def unflatten_registered(structure: Structure, children: list[Any]) -> Any:
+        return unflatten(structure.auxiliary, tuple(children))
+
+    return Kind(cls, flatten_registered, unflatten_registered)
+
+
+def register_from_optree(namespace: str = "") -> list[type]:
+    """Register every type that was registered with the optree library.
+
+    What optree knows from the start (deque, defaultdict) is left out: it stays what it
+    is here.
+
+    Parameters
+    ----------
+    namespace
+        That of optree's registry in which to look, besides its global one.
+
+    Returns
+    -------
+    list of type
+        Those that are registered by this call. What was registered from optree by an
+        earlier one is passed over.
+
+    Raises
+    ------
+    ImportError
+        If optree is not installed: ``pip install autograd-core[optree]``.
+    ValueError
+        If one of the types is registered already, with other functions.
+    """
+    optree = import_module("optree")  # by name: the core depends on no library
+    found = []
+    for cls, entry in optree.register_pytree_node.get(namespace=namespace).items():
+        if entry.kind != optree.PyTreeKind.CUSTOM:
+            continue
+        functions = entry.flatten_func, entry.unflatten_func
+        if _registered.get(cls) != functions:
+            register(cls, *functions)
+            found.append(cls)
+    return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from inspect import signature
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from inspect import Parameter, signature
 from itertools import count
+from operator import index
 from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree
@@ -20,6 +23,10 @@ from autograd_core.tensor import (
 )
 
 Pytree: TypeAlias = Any
+Argnums: TypeAlias = int | Sequence[int]
+Argnames: TypeAlias = str | Sequence[str]
+Place: TypeAlias = int | str
+"""Where an argument of a call is: its position, or its keyword."""
 
 
 def filled_like(x: Array, value: float) -> Array:
@@ -32,13 +39,18 @@ def filled_like(x: Array, value: float) -> Array:
 class Like:
     """What a tangent or cotangent must agree in with its primal."""
 
-    __slots__ = ("dtype", "library", "shape")
+    __slots__ = ("device", "dtype", "library", "shape")
 
     def __init__(self, x: Array) -> None:
         raw = lowest(x)
         self.shape = tuple(x.shape)
         self.dtype = raw.dtype
         self.library = backend.backend_of(raw)
+        self.device = self.library.device_of(raw)
+
+    def zeros(self) -> Array:
+        """Return the zero that fits."""
+        return self.library.zeros(self.shape, dtype=self.dtype, device=self.device)
 
     def takes(self, x: Any) -> bool:
         """Say whether a value is a Python number of this dtype's kind."""
@@ -81,18 +93,19 @@ def flatten_primals(
     transform: str,
     function: Callable[..., Any],
     primals: Sequence[Pytree],
-    positions: Sequence[int] | None = None,
+    places: Sequence[Place] | None = None,
     beside: Sequence[Pytree] = (),
 ) -> tuple[list[Array], list[pytree.Structure]]:
     """Return the leaves of all primals as arrays, and the structure of each.
 
     A Python number that is no integer becomes an array like the first array of its kind
-    among the primals and what is given beside them, or of the default backend. What
-    cannot be differentiated raises, naming the argument and the path in it.
+    among the primals and what is given beside them, else like the first array, or of
+    the default backend. What cannot be differentiated raises, naming the argument and
+    the path in it.
     """
     leaves: list[Array] = []
     structures = []
-    for position, primal in zip(positions or count(), primals, strict=False):
+    for place, primal in zip(places or count(), primals, strict=False):
         found, structure = pytree.flatten(primal)
         structures.append(structure)
         for k, x in enumerate(found):
@@ -100,7 +113,7 @@ def flatten_primals(
                 x = _float_like((primals, beside), x)
             elif not is_differentiable(x):
                 path = list(pytree.paths(structure))[k]
-                what = argument_name(function, position) + path
+                what = argument_name(function, place) + path
                 raise _not_differentiable(transform, what, x)
             require_open(transform, x)
             leaves.append(
@@ -111,25 +124,34 @@ def flatten_primals(
 
 def _float_like(trees: Pytree, x: complex) -> Array:
     """Return a number as an array of the library, dtype and device of its company."""
-    for other in pytree.flatten(trees)[0]:
-        if is_differentiable(other):
-            raw = lowest(other)
-            xp = backend.backend_of(raw)
-            if xp.is_complex(raw.dtype) is not isinstance(x, complex):
-                continue
-            return xp.asarray(x, dtype=raw.dtype, device=xp.device_of(raw))
-    return backend.get_backend().asarray(x)
+    company = [lowest(y) for y in pytree.flatten(trees)[0] if is_differentiable(y)]
+    if not company:
+        return backend.get_backend().asarray(x)
+    wanted = isinstance(x, complex)
+    same = [y for y in company if backend.backend_of(y).is_complex(y.dtype) is wanted]
+    raw = (same or company)[0]
+    xp = backend.backend_of(raw)
+    dtype = raw.dtype
+    if not same:  # of the precision, if not of the kind
+        dtype = xp.result_type(dtype, xp.complex64) if wanted else xp.real(raw).dtype
+    return xp.asarray(x, dtype=dtype, device=xp.device_of(raw))
 
 
-def argument_name(function: Callable[..., Any], position: int) -> str:
-    """Return what errors call a positional argument: ``argument 0 (x)``."""
+def argument_name(function: Callable[..., Any], place: Place) -> str:
+    """Return what errors call an argument: ``argument 0 (x)``, ``argument 'scale'``."""
+    if isinstance(place, str):
+        return f"argument {place!r}"
+    named = [p.name for p in _parameters(function) if p.kind < p.VAR_POSITIONAL]
+    name = f" ({named[place]})" if place < len(named) else ""
+    return f"argument {place}{name}"
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """Return the parameters of a function, none where it does not tell."""
     try:
-        parameters = list(signature(function).parameters.values())
+        return list(signature(function).parameters.values())
     except (TypeError, ValueError):  # a function of C
-        parameters = []
-    named = [p.name for p in parameters if p.kind < p.VAR_POSITIONAL]
-    name = f" ({named[position]})" if position < len(named) else ""
-    return f"argument {position}{name}"
+        return []
 
 
 def _not_differentiable(transform: str, what: str, x: Any) -> Exception:
@@ -151,6 +173,213 @@ def unflatten_each(
     """Undo `flatten_primals`."""
     rest = iter(leaves)
     return tuple(pytree.unflatten(structure, rest) for structure in structures)
+
+
+# ------------------------------------------------------------------ argnums, argnames
+
+
+class Selection:
+    """Which arguments a transform differentiates with respect to.
+
+    Made with the transform, so that what is wrong with every call raises there. A call
+    then asks for its `Chosen`::
+
+        selection = Selection("grad", function, argnums, argnames)
+
+        def gradient(*arguments, **keywords):
+            chosen = selection.of(arguments, keywords)
+            leaves, structures = chosen.flatten()
+            ...  # differentiate chosen.function, which takes the primals only
+            return chosen.pack(grads)
+
+    Parameters
+    ----------
+    transform, function
+        What errors call the transform, and the user's function.
+    argnums, argnames
+        As the user gave them: one, several or None. If both are None, the first
+        argument is meant.
+    """
+
+    __slots__ = (
+        "argnames",
+        "argnums",
+        "function",
+        "given",
+        "parameters",
+        "single",
+        "transform",
+    )
+
+    def __init__(
+        self,
+        transform: str,
+        function: Callable[..., Any],
+        argnums: Argnums | None,
+        argnames: Argnames | None,
+    ) -> None:
+        self.transform, self.function = transform, function
+        if not callable(function):
+            raise error(
+                TypeError,
+                transform,
+                "takes a function and returns one",
+                describe(function),
+                f"Write {transform}(f)(x), not {transform}(f(x)).",
+            )
+        if argnums is None and argnames is None:
+            argnums = 0
+        both = (("argnums", argnums), ("argnames", argnames))
+        self.given = {name: value for name, value in both if value is not None}
+        self.single = [_is_one(value) for value in self.given.values()] == [True]
+        self.argnums = tuple(map(self._number, _several(argnums)))
+        self.parameters = [] if argnames is None else _parameters(function)
+        self.argnames = tuple(map(self._name, _several(argnames)))
+
+    def of(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Chosen:
+        """Find the chosen arguments among those of a call."""
+        places: list[Place] = [self._position(n, len(arguments)) for n in self.argnums]
+        for name in self.argnames:
+            places.append(self._place(name, len(arguments), keywords))
+        if len(places) > 1 and len(set(places)) < len(places):
+            rule = f"{' and '.join(self.given)} must name each argument once"
+            raise self._refusal(ValueError, rule, "Leave one of them out.")
+        return Chosen(self, places, arguments, keywords)
+
+    def _refusal(
+        self, kind: type[Exception], rule: str, remedy: str, got: str = ""
+    ) -> Exception:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.given.items())
+        return error(kind, self.transform, rule, given + got, remedy)
+
+    def _number(self, number: Any) -> int:
+        if not isinstance(number, (bool, str)):
+            with suppress(TypeError):
+                return index(number)
+        raise self._refusal(
+            TypeError,
+            "argnums must be an int or a sequence of ints",
+            "Name parameters with argnames instead."
+            if isinstance(number, str)
+            else "Write argnums=0, or argnums=(0, 2) for several arguments.",
+        )
+
+    def _name(self, name: Any) -> str:
+        if not isinstance(name, str):
+            raise self._refusal(
+                TypeError,
+                "argnames must be a str or a sequence of strs",
+                "Write argnames='x', or number arguments with argnums.",
+            )
+        takes = {p.kind for p in self.parameters}
+        names = [p.name for p in self.parameters if p.kind != p.VAR_POSITIONAL]
+        if takes and Parameter.VAR_KEYWORD not in takes and name not in names:
+            near = get_close_matches(name, names, n=1)
+            raise self._refusal(
+                ValueError,
+                f"argnames must name parameters of the function, {', '.join(names)}",
+                f"Did you mean {near[0]!r}?" if near else "Or use argnums.",
+            )
+        return name
+
+    def _position(self, number: int, count: int) -> int:
+        if -count <= number < count:
+            return number % count
+        raise self._refusal(
+            ValueError,
+            f"argnums must name one of the {count} positional arguments",
+            "Pass the arguments to differentiate by position, or use argnames.",
+        )
+
+    def _place(self, name: str, count: int, keywords: Mapping[str, Any]) -> Place:
+        names = [p.name for p in self.parameters if p.kind < p.VAR_POSITIONAL]
+        if name in names[:count]:
+            return names.index(name)
+        if name in keywords:
+            return name
+        defaults = [p.default for p in self.parameters if p.name == name]
+        left = f", and {name} was left out"
+        if defaults and defaults[0] is not Parameter.empty:
+            left = f", and {name} was left at its default, {describe(defaults[0])}"
+        raise self._refusal(
+            ValueError,
+            "argnames must name arguments that the call gives",
+            f"Give {name} in the call.",
+            left,
+        )
+
+
+class Chosen:
+    """The arguments of one call that are differentiated, and how to vary only them.
+
+    Attributes
+    ----------
+    primals
+        The arguments, of `argnums` first, then of `argnames`.
+    places
+        Where they are in the call: a position or a keyword each.
+    beside
+        All arguments of the call, which say what a Python number shall become.
+    """
+
+    __slots__ = ("arguments", "keywords", "places", "primals", "selection")
+
+    def __init__(
+        self,
+        selection: Selection,
+        places: list[Place],
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+    ) -> None:
+        self.selection, self.places = selection, places
+        self.arguments, self.keywords = arguments, keywords
+        self.primals = [
+            keywords[place] if isinstance(place, str) else arguments[place]
+            for place in places
+        ]
+
+    @property
+    def beside(self) -> tuple[Any, ...]:
+        """All arguments of the call."""
+        return self.arguments, self.keywords
+
+    def function(self, *primals: Any) -> Any:
+        """Call the user's function with other primals."""
+        arguments, keywords = list(self.arguments), dict(self.keywords)
+        for place, primal in zip(self.places, primals, strict=True):
+            if isinstance(place, str):
+                keywords[place] = primal
+            else:
+                arguments[place] = primal
+        return self.selection.function(*arguments, **keywords)
+
+    def flatten(self) -> tuple[list[Array], list[pytree.Structure]]:
+        """Return the leaves of the primals as `flatten_primals` does."""
+        selection = self.selection
+        return flatten_primals(
+            selection.transform,
+            selection.function,
+            self.primals,
+            self.places,
+            self.beside,
+        )
+
+    def pack(self, results: Sequence[Any]) -> Any:
+        """Return one result for each primal as the user asked: one, or a tuple."""
+        return results[0] if self.selection.single else tuple(results)
+
+
+def _is_one(given: Any) -> bool:
+    return isinstance(given, str) or not isinstance(given, Sequence)
+
+
+def _several(given: Any) -> Sequence[Any]:
+    if given is None:
+        return ()
+    return (given,) if _is_one(given) else given
+
+
+# ------------------------------------------------------------------ the way out
 
 
 def lower_output(level: Level, y: Any) -> Any:
