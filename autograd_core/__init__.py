@@ -24,9 +24,27 @@ from autograd_core.backend import (
     set_backend,
     use_backend,
 )
+from autograd_core.checkpointing import checkpoint, checkpoint_name
+from autograd_core.control_flow import cond, fori_loop, map, scan, switch, while_loop
+from autograd_core.custom import custom_jvp, custom_vjp
 from autograd_core.forward import jvp
+from autograd_core.hooks import gradient_hook
+from autograd_core.jacobians import (
+    derivative,
+    elementwise_grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    laplacian,
+)
+from autograd_core.linear import linear_transpose, linearize
+from autograd_core.ravel import ravel_pytree
+from autograd_core.residuals import saved_residuals
 from autograd_core.reverse import grad, stop_gradient, value_and_grad, vjp
 from autograd_core.tensor import Constant, Tensor
+from autograd_core.vmap import vmap
 
 __version__ = "0.1.0"
 
@@ -35,18 +53,42 @@ __all__ = [
     "Constant",
     "Tensor",
     "backends",
+    "checkpoint",
+    "checkpoint_name",
+    "cond",
+    "custom_jvp",
+    "custom_vjp",
+    "derivative",
+    "elementwise_grad",
+    "fori_loop",
     "get_backend",
     "grad",
+    "gradient_hook",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jvp",
+    "laplacian",
+    "linear_transpose",
+    "linearize",
+    "map",
     "ops",
     "pytree",
+    "ravel_pytree",
     "register_backend",
+    "saved_residuals",
+    "scan",
     "set_backend",
     "stop_gradient",
+    "switch",
     "testing",
     "use_backend",
     "value_and_grad",
     "vjp",
+    "vmap",
+    "while_loop",
 ]
 
 

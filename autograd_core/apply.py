@@ -26,6 +26,7 @@ from autograd_core.operation import Operation, Rule
 from autograd_core.tensor import (
     Tracked,
     as_constants,
+    holds_tracked,
     is_complex,
     is_differentiable,
     is_uniform,
@@ -34,6 +35,8 @@ from autograd_core.tensor import (
     make_tensor,
     namespace_of,
     require_open,
+    stopped,
+    tracked_in,
     without_constants,
 )
 
@@ -56,39 +59,43 @@ def _apply(
     operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
 ) -> Any:
     """Apply an operation to anything but constants."""
-    statics = tuple(_raw(operation, value) for value in statics)
-    level = _highest_level(operation, arguments)
+    statics = tuple(_stopped(operation, value) for value in statics)
+    level = _highest_level(operation, arguments, statics)
     if level is None:
         return call_library(operation, arguments, statics)
+    if level.apply is not None:
+        return level.apply(operation, arguments, statics)
     if operation.constant_on_reals and not any(map(is_complex, arguments)):
-        return call_library(operation, tuple(map(lowest, arguments)), statics)
+        return _apply(operation, tuple(map(stopped, arguments)), statics)
     call = Call(operation, arguments, statics, level)
     call.require_rules()
     if not level.forward:
         call.capture()
-    deeper = any(isinstance(value, Tracked) for value in call.lower)
+    deeper = holds_tracked((*call.lower, *statics))
     call.y = (apply if deeper else call_library)(
         operation, tuple(call.lower), call.statics
     )
     if isinstance(call.y, tuple):
         return call.with_tangents() if level.forward else call.with_projections()
     if not is_differentiable(call.y):
-        return call.constant(lowest(call.y))
+        return call.constant(stopped(call.y))
     return call.with_tangent() if level.forward else call.with_edges()
 
 
-def _raw(operation: Operation, value: Any) -> Any:
-    """Strip every level off a parameter that is not differentiated."""
+def _stopped(operation: Operation, value: Any) -> Any:
+    """Strip the derivatives off a parameter that is not differentiated."""
     if isinstance(value, tuple):
-        return tuple(_raw(operation, part) for part in value)
+        return tuple(_stopped(operation, part) for part in value)
     require_open(operation.name, value)
-    return lowest(value)
+    return stopped(value)
 
 
-def _highest_level(operation: Operation, arguments: tuple[Any, ...]) -> Level | None:
+def _highest_level(
+    operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
+) -> Level | None:
     """Return the level of the innermost transform among the arguments."""
     highest: Level | None = None
-    for argument in arguments:
+    for argument in (*arguments, *tracked_in(statics)):
         if isinstance(argument, Tracked):
             level = argument.world.level
             require_open(operation.name, argument)
@@ -256,11 +263,11 @@ class Call:
     def with_projections(self) -> Any:
         """Return several results, each with an edge to the node of all of them."""
         xp = namespace_of(self.y[0])
-        node, world, count = self._node(xp), self.level.world(xp), len(self.y)
+        node, world = self._node(xp), self.level.world(xp)
         each = []
         for k, y in enumerate(self.y):
             if is_differentiable(y):
-                edge = (node, one_of_several, k, count)
+                edge = (node, one_of_several, k)
                 y = make_tensor(y, make_node((edge,), xp, None), world)
             each.append(y)
         return self.operation.result(*each)
@@ -351,17 +358,18 @@ class Call:
         )
         return apply(self.operation, tangents, self.statics)
 
-    def constant(self, raw: Array) -> Array:
+    def constant(self, y: Array) -> Array:
         """Return an integer or boolean result, a constant; refuse an odd one."""
-        if backend.backend_of(raw).isdtype(raw.dtype, ("bool", "integral")):
-            return raw
+        library = backend.backend_of(lowest(y))
+        if library.isdtype(y.dtype, ("bool", "integral")):
+            return y
         names = argument_names(self.operation, self.arguments)
         raise error(
             TypeError,
             self.operation.name,
             "a result that is neither floating-point nor integer or boolean cannot be "
             "differentiated",
-            f"{describe(raw)} from {describe_arguments(names, self.arguments)}",
+            f"{describe(y)} from {describe_arguments(names, self.arguments)}",
             "Convert objects to floats.",
         )
 

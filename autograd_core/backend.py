@@ -24,6 +24,7 @@ ENTRY_POINTS = "autograd_core.backends"
 OPERATORS = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"),
     *("lt", "le", "gt", "ge", "eq", "ne"),
+    *("and", "or", "xor", "lshift", "rshift"),
 )
 ENVIRONMENT_VARIABLE = "AUTOGRAD_BACKEND"
 
@@ -397,6 +398,14 @@ def is_array(x: Any) -> bool:
     if type(x) in _NOT_ARRAYS:
         return False
     return hasattr(x, "dtype") and hasattr(x, "shape") and _owner(type(x)) is not None
+
+
+def is_array_type(array_type: type) -> bool:
+    """Say whether the instances of a type are arrays, of some library or of ours."""
+    if hasattr(array_type, "__array_namespace__"):
+        return True
+    is_array_like = hasattr(array_type, "dtype") and hasattr(array_type, "shape")
+    return is_array_like and _owner(array_type) is not None
 
 
 def _owner(array_type: type) -> str | None:

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from autograd_core import backend
+from autograd_core.batching import BatchingRule, along_axis, pointwise, stacked
 from autograd_core.graph import Array
 from autograd_core.library import pass_on
 from autograd_core.operation import (
@@ -149,6 +150,7 @@ def linear(
     domain: Domain = REAL,
     takes_complex: bool = True,
     adjoint: bool = False,
+    batching: BatchingRule | None = None,
     **transposes: Function,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function that is linear in each of its arguments.
@@ -176,6 +178,9 @@ def linear(
     adjoint
         Whether the rules give the adjoint of complex maps, and not their transpose,
         which the core conjugates.
+    batching
+        What a call becomes under `vmap` (the module `batching`); by default as the
+        form says: what has an axis works along it, functions of matrices take stacks.
     **transposes
         ``parameter=transpose``. Other parameters are not differentiated.
 
@@ -208,6 +213,7 @@ def linear(
         operation.holomorphic = not constant and not adjoint
         operation.positive = constant and not adjoint
         jvp = [_itself(operation, k) for k in range(len(vjp))]
+        operation.batching = batching
         return _complete(operation, jvp, vjp, samples, implementation)
 
     return decorate
@@ -226,6 +232,7 @@ def general(
     takes_complex: bool = True,
     holomorphic: bool = False,
     positive: bool = False,
+    batching: BatchingRule | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function with a rule for each mode.
 
@@ -248,6 +255,8 @@ def general(
         which the core conjugates, and not its adjoint.
     positive
         Whether they are linear with coefficients that are not negative.
+    batching
+        As in `linear`.
     """
 
     def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
@@ -269,16 +278,38 @@ def general(
             ]
             for rules in (jvp, vjp)
         )
+        operation.batching = batching
         return _complete(operation, jvps, vjps, samples, implementation)
 
     return decorate
 
 
-def constant(declaration: Callable[P, R]) -> Callable[P, R]:
-    """Declare a function whose derivative is zero: it computes on the raw arrays."""
-    operation = Operation(declaration)
-    operation.emit = emit_function(operation)
-    return _register(operation, public_function(operation))
+@overload
+def constant(declaration: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def constant(
+    *, batching: BatchingRule
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def constant(
+    declaration: Function | None = None, /, *, batching: BatchingRule | None = None
+) -> Function:
+    """Declare a function whose derivative is zero: it computes on the raw arrays.
+
+    Parameters
+    ----------
+    declaration
+        The function, where the decorator is used without arguments.
+    batching
+        As in `linear`; by default one of corresponding elements, or along an axis.
+    """
+
+    def decorate(declaration: Function) -> Function:
+        operation = Operation(declaration)
+        operation.batching = batching
+        operation.emit = emit_function(operation)
+        return _register(operation, public_function(operation))
+
+    return decorate if declaration is None else decorate(declaration)
 
 
 def composite(
@@ -364,10 +395,20 @@ def _required(operation: Operation, samples: Sequence[Sample]) -> tuple[Sample, 
 
 def _register(operation: Operation, function: Function) -> Function:
     operation.function = update_wrapper(function, operation.declaration)
+    operation.batching = operation.batching or _usual_batching(operation)
     registry[operation.name] = operation
     if operation.extension:
         backend.extensions.add(operation.extension)
     return operation.function
+
+
+def _usual_batching(operation: Operation) -> BatchingRule | None:
+    """Return the batching rule that the form of an operation calls for."""
+    if {"axis", "axes"} & set(operation.statics):
+        return along_axis
+    if operation.extension == "linalg" and len(operation.arguments) < 2:
+        return stacked
+    return pointwise if operation.elementwise or not operation.arguments else None
 
 
 def _itself(operation: Operation, k: int) -> Rule:

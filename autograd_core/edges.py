@@ -15,7 +15,7 @@ from autograd_core.backend import backend_of
 from autograd_core.graph import Array, identity, unchanged
 from autograd_core.masks import Masked
 from autograd_core.operation import Function, Operation
-from autograd_core.tensor import Tracked, lowest
+from autograd_core.tensor import Tracked, lowest, stopped
 
 
 def unbroadcast(xp: Any, t: Array, shape: tuple[int, ...]) -> Array:
@@ -71,28 +71,32 @@ def conjugate(xp: Any, x: Array) -> Array:
 # ------------------------------------------------------------------ several results
 
 
-class Cotangents(tuple[Any, ...]):
-    """The cotangents of an operation's several results, None where nothing came."""
+class Cotangents(dict[int, Any]):
+    """The cotangents of several results of one call, by place, where one came."""
 
     __slots__ = ()
 
-    def __add__(self, other: Any) -> Cotangents:
-        pairs = zip(self, other, strict=True)
-        return Cotangents(
-            b if a is None else a if b is None else a + b for a, b in pairs
-        )
+    def __add__(self, other: Cotangents) -> Cotangents:
+        total = Cotangents(self)
+        total += other
+        return total
+
+    def __iadd__(self, other: Cotangents) -> Cotangents:
+        for k, t in other.items():
+            self[k] = self[k] + t if k in self else t
+        return self
 
 
-def one_of_several(xp: Any, t: Array, k: int, count: int) -> Cotangents:
-    """Return the cotangents of all results of an operation: that of the ``k``-th."""
-    return Cotangents((*(None,) * k, t, *(None,) * (count - k - 1)))
+def one_of_several(xp: Any, t: Array, k: int) -> Cotangents:
+    """Return the cotangents of all results of a call: that of the ``k``-th."""
+    return Cotangents({k: t})
 
 
 def of_several(xp: Any, t: Cotangents, rule: Function, result: Any, *saved: Any) -> Any:
     """Apply the rule of an operation with several results to all their cotangents."""
-    if any(isinstance(part, Tracked) for part in t):
+    if any(isinstance(part, Tracked) for part in t.values()):
         xp = tensor.operations
-    return rule(xp, result(*t), *saved)
+    return rule(xp, result(*map(t.get, range(len(result._fields)))), *saved)
 
 
 # ------------------------------------------------------------------ masks
@@ -123,5 +127,5 @@ def carried(
     if operation.elementwise:
         return t.chosen(xp, term)
     if operation.positive:
-        return t.through(term, rule, *map(lowest, saved))
+        return t.through(term, rule, *map(stopped, saved))
     return term

@@ -64,37 +64,55 @@ def jvp(
     >>> ag.jvp(lambda x: x * x, (x,), (x_dot,))
     (array([1., 4.]), array([2., 0.]))
     """
+    require_tuples("jvp", primals, tangents)
+    leaves, structures = flatten_primals("jvp", function, primals)
+    directions = flatten_tangents("jvp", structures, leaves, tangents)
+    y, y_dot, aux = push("jvp", function, structures, leaves, directions, has_aux)
+    return (y, y_dot, aux) if has_aux else (y, y_dot)
+
+
+def require_tuples(
+    transform: str, primals: Sequence[Pytree], tangents: Sequence[Pytree]
+) -> None:
+    """Raise unless primals and tangents are given as tuples."""
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
             raise error(
                 TypeError,
-                "jvp",
+                transform,
                 f"{name} must be a tuple, one for each argument of the function",
                 describe(given),
-                "Write jvp(f, (x,), (x_dot,)).",
+                f"Write {transform}(f, (x,), (x_dot,)).",
             )
-    leaves, structures = flatten_primals("jvp", function, primals)
-    directions = _flatten_tangents(structures, leaves, tangents)
-    with Level("jvp", forward=True) as level:
+
+
+def push(
+    transform: str,
+    function: Callable[..., Pytree],
+    structures: Sequence[pytree.Structure],
+    leaves: Sequence[Array],
+    directions: Sequence[Array],
+    has_aux: bool = False,
+) -> tuple[Pytree, Pytree, Any]:
+    """Evaluate a function of leaves and tangents: result, its tangent, the rest."""
+    with Level(transform, forward=True) as level:
         pairs = zip(leaves, directions, strict=True)
         duals = [make_dual(x, x_dot, level) for x, x_dot in pairs]
         y = function(*unflatten_each(structures, duals))
         aux = None
         if has_aux:
-            y, aux = require_pair("jvp", y)
+            y, aux = require_pair(transform, y)
             aux = auxiliary(level, aux)
         outputs, structure = pytree.flatten(y)
         values = [lower_output(level, x) for x in outputs]
         y_dots = [_tangent(level, x) for x in outputs]
     del y, duals, outputs
-    result = (
-        pytree.unflatten(structure, hand_out(values)),
-        pytree.unflatten(structure, hand_out(y_dots)),
-    )
-    return (*result, aux) if has_aux else result
+    y = pytree.unflatten(structure, hand_out(values))
+    return y, pytree.unflatten(structure, hand_out(y_dots)), aux
 
 
-def _flatten_tangents(
+def flatten_tangents(
+    transform: str,
     structures: Sequence[pytree.Structure],
     leaves: Sequence[Array],
     tangents: Sequence[Pytree],
@@ -104,7 +122,7 @@ def _flatten_tangents(
     if structure.children != tuple(structures):
         raise error(
             ValueError,
-            "jvp",
+            transform,
             "the tangents must have the structure of the primals, "
             f"({', '.join(map(str, structures))})",
             f"({', '.join(map(str, structure.children))})",
@@ -112,7 +130,7 @@ def _flatten_tangents(
         )
     directions = []
     for k, (x, x_dot) in enumerate(zip(leaves, flat, strict=True)):
-        directions.append(fitting("jvp", f"tangent {k}", x_dot, Like(x)))
+        directions.append(fitting(transform, f"tangent {k}", x_dot, Like(x)))
     return directions
 
 

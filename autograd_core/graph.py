@@ -13,7 +13,7 @@ import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from autograd_core.errors import describe, error
 
@@ -38,6 +38,10 @@ class Level:
 
     __slots__ = ("forward", "name", "number", "open", "uniform", "worlds")
 
+    apply: Any = None
+    """What a level that does not differentiate does with a call of an operation:
+    ``apply(operation, arguments, statics)``."""
+
     def __init__(self, name: str, *, forward: bool, number: int | None = None) -> None:
         self.number = next(_level_numbers) if number is None else number
         self.name = name
@@ -58,7 +62,7 @@ class Level:
         self.open = False
         self.worlds.clear()  # they refer back to the level: a cycle
 
-    def __enter__(self) -> Level:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

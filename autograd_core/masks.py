@@ -14,12 +14,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from autograd_core.backend import backend_of
 from autograd_core.graph import Array
-from autograd_core.tensor import lowest
+from autograd_core.tensor import namespace_of, stopped
 
 Mask: TypeAlias = Array | Callable[[], Array]
-"""A raw boolean array that broadcasts to a cotangent's shape, or how to compute it."""
+"""A boolean array that broadcasts to a cotangent's shape, or how to compute it."""
 
 
 class Masked:
@@ -30,7 +29,7 @@ class Masked:
     value
         The cotangent, zero where the mask is False.
     mask
-        A raw boolean array that broadcasts to the shape of ``value``, or a function
+        A boolean array that broadcasts to the shape of ``value``, or a function
         that computes it.
     """
 
@@ -45,7 +44,7 @@ class Masked:
         """Where the branch was taken."""
         if callable(self._mask):
             self._mask = self._mask()
-        return lowest(self._mask)
+        return stopped(self._mask)
 
     def chosen(self, xp: Any, term: Array | Masked) -> Masked:
         """Return what an elementwise rule made of the value, zero outside the mask."""
@@ -63,8 +62,8 @@ class Masked:
         return Masked(plain(term), partial(self._moved, linear, saved))
 
     def _moved(self, linear: Callable[..., Any], saved: tuple[Any, ...]) -> Array:
-        like = lowest(self.value)
-        xp = backend_of(like)
+        like = stopped(self.value)
+        xp = namespace_of(like)
         ones = xp.broadcast_to(xp.astype(self.mask, like.dtype), like.shape)
         return plain(linear(xp, ones, *saved)) != 0
 

@@ -169,6 +169,9 @@ class Operation:
         Calls for checks.
     kinks
         Points without a derivative, and what the rules say there.
+    batching
+        How a call becomes one for a batch of examples (`batching`); None where it has
+        to be a call for each.
     """
 
     function: Function
@@ -181,6 +184,7 @@ class Operation:
     constant_on_reals = False
     samples: tuple[Sample, ...] = ()
     kinks: tuple[Kink, ...] = ()
+    batching: Function | None = None
 
     def __init__(
         self,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from heapq import heapify, heappop, heappush
-from operator import index
-from typing import Any, TypeAlias
+from typing import Any
 
 from autograd_core import backend, pytree, tensor
 from autograd_core.edges import carried, conjugate
@@ -22,11 +21,16 @@ from autograd_core.tensor import (
     lowest,
     namespace_of,
     not_floating,
+    stopped,
     track,
 )
 from autograd_core.transform import (
+    Argnames,
+    Argnums,
     Like,
+    Place,
     Pytree,
+    Selection,
     auxiliary,
     filled_like,
     fitting,
@@ -36,8 +40,6 @@ from autograd_core.transform import (
     require_pair,
     unflatten_each,
 )
-
-Argnums: TypeAlias = int | Sequence[int]
 
 
 def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
@@ -193,7 +195,7 @@ def vjp(
 
     >>> (x_bar,) = pullback(numpy.asarray([1.0, 0.0]))
     """
-    trace, y, aux = _trace("vjp", function, primals, has_aux, named=function)
+    trace, y, aux = traced("vjp", function, primals, has_aux, named=function)
 
     def pullback(cotangent: Pytree) -> tuple[Pytree, ...]:
         return trace.gradients(sweep(trace.seeds(cotangent)))
@@ -260,21 +262,21 @@ class Trace:
         return unflatten_each(self.structures, grads)
 
 
-def _trace(
+def traced(
     name: str,
     function: Callable[..., Pytree],
     primals: Sequence[Pytree],
     has_aux: bool,
     *,
     named: Callable[..., Any],
-    positions: Sequence[int] | None = None,
+    places: Sequence[Place] | None = None,
     beside: Pytree = (),
 ) -> tuple[Trace, Pytree, Any]:
     """Evaluate a function on tracked arguments: the trace, the result, the rest."""
     trace = Trace()
     trace.name = name
     trace.primals, trace.structures = flatten_primals(
-        name, named, primals, positions, beside
+        name, named, primals, places, beside
     )
     with Level(name, forward=False) as level:
         tracked = [track(x, level) for x in trace.primals]
@@ -301,8 +303,9 @@ def _root(level: Level, y: Any) -> Node | None:
 
 def value_and_grad(
     function: Callable[..., Any],
-    argnums: Argnums = 0,
+    argnums: Argnums | None = None,
     *,
+    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
 ) -> Callable[..., tuple[Any, Pytree]]:
@@ -314,7 +317,11 @@ def value_and_grad(
         A function of pytrees of arrays that returns a 0-d array of real numbers.
     argnums
         Which positional argument to differentiate with respect to, or a sequence of
-        them; negative numbers count from the end.
+        them; negative numbers count from the end. If neither `argnums` nor `argnames`
+        is given, the first.
+    argnames
+        The same by the names of parameters, whether the call gives them by position or
+        by keyword: one, or a sequence of them.
     has_aux
         Whether the function returns a pair, the second part of which is not
         differentiated.
@@ -327,15 +334,17 @@ def value_and_grad(
     callable
         Of the same arguments; returns ``(value, gradient)``, or ``((value, aux),
         gradient)`` with ``has_aux``. The gradient has the structure, shapes, dtypes,
-        device and library of the argument; with a sequence for `argnums` it is a tuple.
+        device and library of the argument. It is a tuple, of the arguments in
+        `argnums`, then of those in `argnames`, unless exactly one was named by an int
+        or a str.
 
     Raises
     ------
     TypeError
         If an argument is an integer, or no array; if the result is not a 0-d array, or
-        is complex without `holomorphic`.
+        is complex without `holomorphic`; if `argnums` are no ints, `argnames` no strs.
     ValueError
-        If `argnums` names an argument that is not given.
+        If `argnums` or `argnames` name an argument that is not there, or one twice.
 
     Notes
     -----
@@ -351,13 +360,15 @@ def value_and_grad(
     >>> print(value, grad)
     40.0 {'scale': array(40.)}
     """
-    return _value_and_grad("value_and_grad", function, argnums, has_aux, holomorphic)
+    selection = Selection("value_and_grad", function, argnums, argnames)
+    return _value_and_grad(selection, has_aux, holomorphic)
 
 
 def grad(
     function: Callable[..., Any],
-    argnums: Argnums = 0,
+    argnums: Argnums | None = None,
     *,
+    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
 ) -> Callable[..., Pytree]:
@@ -374,8 +385,12 @@ def grad(
     12.0 12.0
     >>> print(ag.grad(f, holomorphic=True)(2j))
     (-12+0j)
+    >>> g = lambda x, *, scale: scale * x
+    >>> print(ag.grad(g, argnames="scale")(3.0, scale=2.0))
+    3.0
     """
-    both = _value_and_grad("grad", function, argnums, has_aux, holomorphic)
+    selection = Selection("grad", function, argnums, argnames)
+    both = _value_and_grad(selection, has_aux, holomorphic)
 
     @wraps(function)
     def gradient(*arguments: Any, **keywords: Any) -> Pytree:
@@ -386,73 +401,48 @@ def grad(
 
 
 def _value_and_grad(
-    name: str,
-    function: Callable[..., Any],
-    argnums: Argnums,
-    has_aux: bool,
-    holomorphic: bool,
+    selection: Selection, has_aux: bool, holomorphic: bool
 ) -> Callable[..., tuple[Any, Pytree]]:
-    many = isinstance(argnums, Sequence)
-    numbers = tuple(map(index, argnums if isinstance(argnums, Sequence) else [argnums]))
+    name, function = selection.transform, selection.function
 
     @wraps(function)
     def evaluate(*arguments: Any, **keywords: Any) -> tuple[Any, Pytree]:
-        chosen = _positions(name, numbers, len(arguments))
-
-        def of_chosen(*primals: Any) -> Any:
-            full = list(arguments)
-            for position, primal in zip(chosen, primals, strict=True):
-                full[position] = primal
-            return function(*full, **keywords)
-
-        trace, y, aux = _trace(
+        chosen = selection.of(arguments, keywords)
+        trace, y, aux = traced(
             name,
-            of_chosen,
-            [arguments[position] for position in chosen],
+            chosen.function,
+            chosen.primals,
             has_aux,
             named=function,
-            positions=chosen,
-            beside=(arguments, keywords),
+            places=chosen.places,
+            beside=chosen.beside,
         )
-        _require_scalar(name, y, holomorphic)
+        require_scalar(name, y, holomorphic)
         seeds = trace.seeds(filled_like(y, 1.0))
         trace.roots.clear()  # only the walk holds the graph, and lets go as it passes
         grads = trace.gradients(sweep(seeds))
         if holomorphic:  # the conjugate of the direction of steepest ascent
-            grads = pytree.map(_conjugate, grads)
-        return (y, aux) if has_aux else y, grads if many else grads[0]
+            grads = pytree.map(conjugate_of, grads)
+        return (y, aux) if has_aux else y, chosen.pack(grads)
 
     return evaluate
 
 
-def _conjugate(x: Array) -> Array:
+def conjugate_of(x: Array) -> Array:
+    """Return the complex conjugate of an array; of a real one the array itself."""
     return conjugate(namespace_of(x), x)
 
 
-def _positions(transform: str, numbers: Sequence[int], count: int) -> list[int]:
-    """Return which positional arguments `argnums` names, counted from the front."""
-    positions = [number + count if number < 0 else number for number in numbers]
-    rule = ""
-    if not all(0 <= position < count for position in positions):
-        rule = f"argnums must name one of the {count} positional arguments"
-    elif len(set(positions)) < len(positions):
-        rule = "argnums must name each argument once"
-    if rule:
-        got = numbers[0] if len(numbers) == 1 else tuple(numbers)
-        remedy = "Pass the arguments to differentiate by position."
-        raise error(ValueError, transform, rule, f"argnums={got}", remedy)
-    return positions
-
-
-def _require_scalar(transform: str, y: Any, holomorphic: bool) -> None:
+def require_scalar(transform: str, y: Any, holomorphic: bool) -> None:
+    """Raise unless a result has a gradient: one number, of the right kind."""
     if not (isinstance(y, Tracked) or backend.is_array(y)) or tuple(y.shape) != ():
         raise error(
             TypeError,
             transform,
             "the function must return a 0-d array of floats",
             describe(y),
-            "Reduce the result with sum or mean, or use vjp for a result of many "
-            "elements.",
+            "Reduce the result with sum or mean, or use vjp or jacobian for a result "
+            "of many elements.",
         )
     if not is_differentiable(y):
         raise not_floating(transform, "the result", y)
@@ -488,5 +478,5 @@ def stop_gradient(x: Pytree) -> Pytree:
 def _stopped(x: Any) -> Any:
     if not isinstance(x, Tracked):
         return x
-    raw = lowest(x)
-    return backend.backend_of(raw).unshared(raw)
+    y = stopped(x)
+    return y if isinstance(y, Tracked) else backend.backend_of(y).unshared(y)

@@ -19,7 +19,7 @@ from autograd_core.edges import restore
 from autograd_core.graph import new, new_nodes, node_ids
 from autograd_core.library import note_call
 from autograd_core.operation import Function, Operation, Rule
-from autograd_core.tensor import Dual, Tensor
+from autograd_core.tensor import Batched, Dual, Tensor
 
 RECORD = """\
 result = new(Tensor)
@@ -87,7 +87,7 @@ def {identifier}(x1, x2, /):
             CALL
             edges = ((x1.node, rule_0{saved_0}),)
             RECORD
-        elif kind is type(v1) and kind is not Dual and v1.dtype is x2.dtype:
+        elif kind is type(v1) and kind not in deep and v1.dtype is x2.dtype:
             v2 = {kept_2}
             if v2 is not None:
                 CALL
@@ -106,7 +106,7 @@ def {identifier}(x1, x2, /):
             CALL
             edges = ((x2.node, rule_1{saved_1}),)
             RECORD
-        if kind is type(v2) and kind is not Dual and v2.dtype is x1.dtype:
+        if kind is type(v2) and kind not in deep and v2.dtype is x1.dtype:
             v1 = {kept_1}
             if v1 is not None:
                 CALL
@@ -273,7 +273,7 @@ def public_function(operation: Operation) -> Function:
         "note": note_call,
         "restore": restore,
         "Tensor": Tensor,
-        "Dual": Dual,
+        "deep": frozenset({Dual, Batched}),
         "nodes": new_nodes,
         "new": new,
         "ids": node_ids,

@@ -276,10 +276,10 @@ class ArrayObject:
     # ---- leaving the computation
 
     def __bool__(self) -> bool:
-        return bool(lowest(self))
+        return bool(stopped(self))
 
     def __int__(self) -> int:
-        return int(lowest(self))
+        return int(stopped(self))
 
     def __float__(self) -> float:
         self._refuse_store()
@@ -362,7 +362,22 @@ class Tracked(ArrayObject):
     __slots__ = ()
 
 
-class Constant(ArrayObject):
+class Masks(ArrayObject):
+    """The operators of integers and booleans, for what may be such an array."""
+
+    __slots__ = ()
+
+    __and__, __rand__ = Operator("bitwise_and"), Operator("bitwise_and")
+    __or__, __ror__ = Operator("bitwise_or"), Operator("bitwise_or")
+    __xor__, __rxor__ = Operator("bitwise_xor"), Operator("bitwise_xor")
+    __lshift__ = Operator("bitwise_left_shift")
+    __rlshift__ = Operator("bitwise_left_shift", reflected=True)
+    __rshift__ = Operator("bitwise_right_shift")
+    __rrshift__ = Operator("bitwise_right_shift", reflected=True)
+    __invert__ = Operator("bitwise_invert")
+
+
+class Constant(Masks):
     """A raw array in the guise of a tracked one; it is not differentiated.
 
     Code that is written for the standard asks an array for its namespace and wants all
@@ -404,18 +419,6 @@ class Constant(ArrayObject):
             raw if backend.is_array(raw) else backend.get_backend().asarray(raw)
         )
         self.world = eager.world(backend.backend_of(self.value))
-
-    def _refuse_bits(self, other: Any = None, /) -> NoReturn:
-        raise AssertionError("install puts the operations in its place")
-
-    __and__, __rand__ = Operator("bitwise_and"), Operator("bitwise_and")
-    __or__, __ror__ = Operator("bitwise_or"), Operator("bitwise_or")
-    __xor__, __rxor__ = Operator("bitwise_xor"), Operator("bitwise_xor")
-    __lshift__ = Operator("bitwise_left_shift")
-    __rlshift__ = Operator("bitwise_left_shift", reflected=True)
-    __rshift__ = Operator("bitwise_right_shift")
-    __rrshift__ = Operator("bitwise_right_shift", reflected=True)
-    __invert__ = Operator("bitwise_invert")
 
     def __index__(self) -> int:
         return self.value.__index__()  # type: ignore[no-any-return]
@@ -566,6 +569,59 @@ class Dual(Tracked):
     tangent: Array
 
 
+class Batched(Masks, Tracked):
+    """What stands for one example of a batch in `vmap`; ``value`` holds them all.
+
+    The batch is the first axis of ``value`` and no axis of this array.
+    """
+
+    __slots__ = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes of one example."""
+        shape: tuple[int, ...] = self.value.shape[1:]
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of one example."""
+        return len(self.value.shape) - 1
+
+    def __repr__(self) -> str:
+        count = self.value.shape[0]
+        return f"Batched({lowest(self)}, {count} examples of {describe(self)})"
+
+    def _refuse_one_value(self, how: str) -> TypeError:
+        return error(
+            TypeError,
+            how,
+            "a batch of values in vmap is no one value",
+            f"{self.value.shape[0]} examples of {describe(self)}",
+            "Choose with where, autograd_core.cond or while_loop, which take batches.",
+        )
+
+    def __bool__(self) -> bool:
+        raise self._refuse_one_value("bool()")
+
+    def __int__(self) -> int:
+        raise self._refuse_one_value("int()")
+
+    def __index__(self) -> int:
+        raise self._refuse_one_value("index")
+
+    def _value_to_leave(self, how: str) -> Array:
+        raise self._refuse_one_value(how)
+
+
+class Watched(Tracked):
+    """An array whose calls a level looks at; ``node`` says which call made it."""
+
+    __slots__ = ()
+
+    node: Any
+
+
 def _like_before(operation: str, x1: Array, x2: Any, result: Array) -> Array:
     """Return the result of ``x1 += x2``, to which ``x1`` is then bound."""
     if result.shape == x1.shape and result.dtype == x1.dtype:
@@ -586,11 +642,33 @@ def lowest(x: Any) -> Any:
     return x
 
 
+def stopped(x: Any) -> Any:
+    """Return an array without its derivatives: raw, or a batch of `vmap` of raw ones.
+
+    Anything else as it is.
+    """
+    if not isinstance(x, ArrayObject):
+        return x
+    inner = stopped(x.value)
+    if type(x) is not Batched:
+        return inner
+    return x if inner is x.value else make_batched(inner, x.world.level)
+
+
 def holds_tracked(x: Any) -> bool:
     """Say whether a value is tracked, or a list or tuple that holds such a one."""
     if isinstance(x, (tuple, list)):
         return any(map(holds_tracked, x))
     return isinstance(x, Tracked)
+
+
+def tracked_in(values: tuple[Any, ...]) -> Iterator[Tracked]:
+    """Yield what is tracked among values and in tuples of them."""
+    for value in values:
+        if isinstance(value, Tracked):
+            yield value
+        elif isinstance(value, tuple):
+            yield from tracked_in(value)
 
 
 def is_uniform(x: Any) -> bool:
@@ -650,11 +728,10 @@ def is_complex(x: Any) -> bool:
 
 def is_differentiable(x: Any) -> bool:
     """Say whether a value is an array of floating-point numbers, real or complex."""
-    if isinstance(x, Tracked):
+    if isinstance(x, (Tensor, Dual)):
         return True
-    if not backend.is_array(x):
-        return False
-    return backend.backend_of(x).is_floating(x.dtype)
+    raw = lowest(x)
+    return backend.is_array(raw) and backend.backend_of(raw).is_floating(raw.dtype)
 
 
 def not_floating(operation: str, argument: str, x: Array) -> TypeError:
@@ -688,6 +765,13 @@ def make_dual(value: Array, tangent: Array, level: Level) -> Dual:
     return result
 
 
+def make_batched(value: Array, level: Level) -> Batched:
+    """Make a batch of an array whose first axis counts the examples."""
+    result = new(Batched)
+    result.value, result.world = value, level.world(namespace_of(value))
+    return result
+
+
 def track(x: Array, level: Level) -> Tensor:
     """Make a leaf of a reverse level from an array of the level below."""
     xp = namespace_of(x)
@@ -717,7 +801,7 @@ def install(namespace: Any) -> None:
     """Give tracked arrays the namespace in which they compute, and their operators."""
     global operations
     operations = namespace
-    for owner in (ArrayObject, Constant):
+    for owner in (ArrayObject, Masks):
         for name, place in list(vars(owner).items()):
             if isinstance(place, Operator):
                 setattr(owner, name, place.function(namespace))
