@@ -51,28 +51,29 @@ def apply(
     """
     if any(map(is_uniform, (*arguments, *statics))):
         bare = without_constants(arguments), without_constants(statics)
-        return as_constants(_apply(operation, *bare))
-    return _apply(operation, arguments, statics)
+        return as_constants(dispatch(operation, *bare))
+    return dispatch(operation, arguments, statics)
 
 
-def _apply(
+def dispatch(
     operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
 ) -> Any:
     """Apply an operation to anything but constants."""
-    statics = tuple(_stopped(operation, value) for value in statics)
+    if statics:
+        statics = tuple([_stopped(operation, value) for value in statics])
     level = _highest_level(operation, arguments, statics)
     if level is None:
         return call_library(operation, arguments, statics)
     if level.apply is not None:
         return level.apply(operation, arguments, statics)
     if operation.constant_on_reals and not any(map(is_complex, arguments)):
-        return _apply(operation, tuple(map(stopped, arguments)), statics)
+        return dispatch(operation, tuple(map(stopped, arguments)), statics)
     call = Call(operation, arguments, statics, level)
     call.require_rules()
     if not level.forward:
         call.capture()
     deeper = holds_tracked((*call.lower, *statics))
-    call.y = (apply if deeper else call_library)(
+    call.y = (dispatch if deeper else call_library)(
         operation, tuple(call.lower), call.statics
     )
     if isinstance(call.y, tuple):
@@ -95,10 +96,11 @@ def _highest_level(
 ) -> Level | None:
     """Return the level of the innermost transform among the arguments."""
     highest: Level | None = None
-    for argument in (*arguments, *tracked_in(statics)):
+    for argument in (*arguments, *tracked_in(statics)) if statics else arguments:
         if isinstance(argument, Tracked):
             level = argument.world.level
-            require_open(operation.name, argument)
+            if not level.open:
+                require_open(operation.name, argument)
             if highest is None or level.number > highest.number:
                 highest = level
         elif isinstance(argument, (list, tuple)):
@@ -416,6 +418,8 @@ def _no_rule(
 
 def _promoted(x: Any, dtype: Any) -> Any:
     """Return an array of floats in a dtype, everything else as it is."""
+    if getattr(x, "dtype", dtype) is dtype:
+        return x
     if is_complex(x) and not backend.backend_of(lowest(x)).is_complex(dtype):
         return x  # the result is real: an absolute value, a part
     if is_differentiable(x) and x.dtype != dtype:

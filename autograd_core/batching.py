@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from autograd_core import backend, tensor
-from autograd_core.apply import apply
+from autograd_core.apply import dispatch
 from autograd_core.errors import describe_arguments, error
 from autograd_core.graph import Array, Level
 from autograd_core.operation import Operation
@@ -48,12 +48,26 @@ class Batch(Level):
     ) -> Any:
         """Call an operation on all examples at once."""
         rule = operation.batching or looped
-        y = rule(BatchedCall(operation, arguments, statics, self))
+        if rule is pointwise and self._alike(arguments, statics):
+            y = dispatch(operation, tuple(map(self.lowered, arguments)), ())
+        else:
+            y = rule(BatchedCall(operation, arguments, statics, self))
         if operation.result is not None:
             return operation.result(*(make_batched(part, self) for part in y))
         if isinstance(y, tuple):
             return tuple(make_batched(part, self) for part in y)
         return make_batched(y, self)
+
+    def _alike(self, arguments: tuple[Any, ...], statics: tuple[Any, ...]) -> bool:
+        """Say whether `pointwise` has nothing to align, as in most calls."""
+        if statics:
+            return False
+        ranks = [len(getattr(x, "shape", ())) for x in arguments]
+        most = max(ranks)
+        return all(
+            rank == most or not self.holds(x)
+            for x, rank in zip(arguments, ranks, strict=True)
+        )
 
     def holds(self, value: Any) -> bool:
         """Say whether a value, or a part of a tuple, differs between examples."""
@@ -63,9 +77,9 @@ class Batch(Level):
 
     def lowered(self, value: Any) -> Any:
         """Return a value one level down, with the batch as first axis if it has one."""
-        if isinstance(value, tuple):
-            return tuple(map(self.lowered, value))
-        return value.value if self.holds(value) else value
+        if isinstance(value, Tracked):
+            return value.value if value.world.level is self else value
+        return tuple(map(self.lowered, value)) if isinstance(value, tuple) else value
 
     def spread(self, value: Any) -> Array:
         """Return a value one level down, with the batch as first axis in any case."""
@@ -133,15 +147,17 @@ class BatchedCall:
         }
         arguments = tuple(values[name] for name in operation.arguments)
         statics = tuple(values[name] for name in operation.statics)
-        return apply(
+        return dispatch(
             operation, arguments[0] if operation.variadic else arguments, statics
         )
 
     def aligned(self) -> dict[str, Array]:
-        """Return the arrays, their batches before all axes that others have more."""
-        names = [name for name, x in self.given.items() if hasattr(x, "shape")]
-        rank = max(map(self.rank, names))
-        return {name: self.lifted(name, rank) for name in names if self.has(name)}
+        """Return arrays that lack axes which others have, the batch before all axes."""
+        given = self.given.items()
+        ranks = {name: len(x.shape) for name, x in given if hasattr(x, "shape")}
+        rank = max(ranks.values())
+        short = [name for name, own in ranks.items() if own < rank]
+        return {name: self.lifted(name, rank) for name in short if self.has(name)}
 
     def lifted(self, name: str, rank: int) -> Array:
         """Return a batch of arrays with axes of length 1 in front, up to a rank."""

@@ -165,7 +165,7 @@ def _length(leaves: Arrays, structure: pytree.Structure, length: int | None) -> 
         "the arrays of xs must have one length, and length, if given, be the same"
         if lengths
         else "without arrays to go over the length must be given",
-        ", ".join([*map(describe, leaves), f"length={length}"]),
+        ", ".join([*[describe(x) for x in leaves], f"length={length}"]),
         "Give arrays with the same first axis." if lengths else "Say length=...",
     )
 

@@ -82,8 +82,10 @@ def saved_residuals(function: Callable[..., Pytree], *primals: Pytree) -> Residu
     8000
     """
     report: list[tuple[Node, str, str]] = []
+    given: set[int] = set()
 
     def watched(*arguments: Pytree) -> Pytree:
+        given.update(id(lowest(x)) for x in pytree.flatten(arguments)[0])
         with Reporter(report) as level:
             y = function(*pytree.map(level.watched, arguments))
             return pytree.map(level.lowered, y)
@@ -92,14 +94,13 @@ def saved_residuals(function: Callable[..., Pytree], *primals: Pytree) -> Residu
     kept = Residuals()
     seen: set[int] = set()
     reached = set(_nodes(trace))
-    primal_ids = {id(lowest(x)) for x in trace.primals}
     for node, name, line in report:
         if node not in reached:
             continue
         for x in _arrays(edge[1:] for edge in node.edges):
             if id(x) not in seen:
                 seen.add(id(x))
-                kept.append(_row("argument" if id(x) in primal_ids else name, x, line))
+                kept.append(_row("argument" if id(x) in given else name, x, line))
     return kept
 
 

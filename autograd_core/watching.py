@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from autograd_core.apply import apply
+from autograd_core.apply import dispatch
 from autograd_core.calls import Arrays, Rules, call
 from autograd_core.graph import Level, new
 from autograd_core.operation import Operation
@@ -34,7 +34,7 @@ class Watch(Level):
     ) -> Any:
         """Call an operation one level down."""
         lower = tuple(map(self.lowered, arguments))
-        y, place = self.seen(operation.name, partial(apply, operation, lower, statics))
+        y, place = self.seen(operation.name, partial(dispatch, operation, lower, statics))
         if operation.result is not None:
             return operation.result(*(self.watched(part, place) for part in y))
         return self.watched(y, place)
