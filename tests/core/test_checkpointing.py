@@ -211,8 +211,8 @@ class Module:
 def test_what_an_object_holds_is_not_found_and_that_is_said():
     with pytest.raises(
         ValueError,
-        match=r"checkpoint .*: the function depends on an array that grad "
-        r"differentiates and that it was not given; got float64\[\]\. "
+        match=r"checkpoint .*: the function depends on an array of grad that it was "
+        r"not given; got float64\[\]\. "
         r"Pass that array to the function as an argument",
     ):
         ag.grad(lambda w: ag.checkpoint(Module(w))(xp.sum(w, axis=0)))(W)

@@ -290,8 +290,9 @@ def test_what_a_wrong_rule_is_told(name):
         call()
 
 
+@pytest.mark.parametrize("transform", [ag.grad, ag.jacfwd, ag.vmap])
 @pytest.mark.parametrize("kind", [ag.custom_jvp, ag.custom_vjp])
-def test_an_array_that_is_closed_over_is_refused(kind):
+def test_an_array_that_is_closed_over_is_refused(kind, transform):
     def loss(w):
         f = kind(lambda x: w * x)
         if kind is ag.custom_jvp:
@@ -300,10 +301,10 @@ def test_an_array_that_is_closed_over_is_refused(kind):
             f.defvjp(lambda x: (w * x, None), lambda _, t: (w * t,))
         return f(w)
 
-    with pytest.raises(
-        ValueError, match="depends on an array that grad differentiates"
-    ):
-        ag.grad(loss)(2.0)
+    words = f"depends on an array of {transform.__name__} that it was not given"
+    x = np.ones(2) if transform is ag.vmap else 2.0
+    with pytest.raises(ValueError, match=words):
+        transform(loss)(x)
 
 
 # ------------------------------------------------------------------ hooks
