@@ -71,6 +71,7 @@ def call(rules: Rules, leaves: Arrays) -> list[Any]:
     lower = [x.value if here else x for x, here in pairs]
     if isinstance(level, Batch):
         ys = call(rules.batched(active), lower)
+        require_lower(rules.name, level, ys)
         return [make_batched(y, level) if _is_array(y) else y for y in ys]
     if level.apply is not None:
         found: list[Any] = level.call(rules, lower)
@@ -170,8 +171,8 @@ def require_lower(name: str, level: Level, results: Arrays) -> None:
             raise error(
                 ValueError,
                 name,
-                f"the function depends on an array that {level.name} differentiates "
-                "and that it was not given",
+                f"the function depends on an array of {level.name} that it was not "
+                "given",
                 describe(y),
                 "Pass that array to the function as an argument.",
             )

@@ -41,7 +41,8 @@ class _Custom(Generic[P, R]):
         fixed = [positional[k] for k in apart]
         rest = tuple(x for k, x in enumerate(positional) if k not in apart)
         one = _Call(self, fixed, rest)
-        y: R = pytree.unflatten(one.out, call(self._rules(one), one.leaves))
+        ys = call(self._rules(one), one.leaves)
+        y: R = pytree.unflatten(one.out, ys)  # the structure is known from now on
         return y
 
     def _rules(self, one: _Call) -> Rules:

@@ -30,7 +30,7 @@ def jvp(
     *,
     has_aux: bool = False,
 ) -> tuple[Any, ...]:
-    r"""Evaluate a function and its derivative in a direction, :math:`(y, J \\dot x)`.
+    r"""Evaluate a function and its derivative in a direction, :math:`(y, J \dot x)`.
 
     Parameters
     ----------

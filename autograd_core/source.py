@@ -1,6 +1,6 @@
 """Writing the plain function behind each operation.
 
-What users call is compiled from a template, once, at declaration: the fast path of
+What users call is compiled from a template, when it is first called: the fast path of
 reverse mode for one or two arguments, then the general path, `apply`. An operation so
 costs no more Python calls than it must and keeps only what its rules name. It is
 compiled under the name, file and line of its declaration, so that profilers,
@@ -10,16 +10,18 @@ tracebacks and debuggers name the operation and show where it is declared.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from textwrap import indent
+from types import FunctionType
 from typing import Any
 
 from autograd_core.apply import apply
 from autograd_core.edges import restore
 from autograd_core.graph import new, new_nodes, node_ids
 from autograd_core.library import note_call
+from autograd_core.masks import Masked
 from autograd_core.operation import Function, Operation, Rule
-from autograd_core.tensor import Batched, Dual, Tensor
+from autograd_core.tensor import Batched, Dual, Tensor, Watched
 
 RECORD = """\
 result = new(Tensor)
@@ -33,6 +35,22 @@ node.operation = operation
 return result
 """
 
+PUSH = """\
+try:
+    t = {push}
+except Exception as cause:
+    cause.add_note("in forward mode of {name}")
+    raise
+if type(t) is Masked:
+    t = t.value
+if t.shape == y.shape and t.dtype is y.dtype:
+    result = new(Dual)
+    result.value = y
+    result.tangent = t
+    result.world = world
+    return result
+"""
+
 CALL = """\
 try:
     y = {call}
@@ -43,10 +61,13 @@ except Exception as cause:
 
 
 def _expanded(template: str) -> str:
-    """Put `CALL` and `RECORD` where a template names them, indented as it is."""
+    """Put what a template names in its place, indented as the name is."""
+    blocks = {"CALL": CALL, "RECORD": RECORD}
+    blocks |= {f"PUSH{k}": PUSH.replace("{push", "{push" + k) for k in ("", "_0", "_1")}
+    blocks["PUSH_BOTH"] = PUSH.replace("{push}", "{push_0} + {push_1}")
     lines = []
     for line in template.splitlines():
-        block = {"CALL": CALL, "RECORD": RECORD}.get(line.strip(), line.lstrip())
+        block = blocks.get(line.strip(), line.lstrip())
         lines.append(indent(block.rstrip(), line[: len(line) - len(line.lstrip())]))
     return "\n".join(lines)
 
@@ -60,6 +81,12 @@ def {identifier}({signature}):
         CALL
         edges = ((x.node, rule_0{saved}),)
         RECORD
+    if type(x) is Dual and {pushes}{guard} and x.world.level.open:
+        world = x.world
+        xp = world.xp
+        v = x.value
+        CALL
+        PUSH
     return apply(operation, (x,), {statics})
 """)
 
@@ -115,6 +142,38 @@ def {identifier}(x1, x2, /):
                 else:
                     edges = ((x2.node, restore, rule_1, v2.shape, v2.dtype{saved_1}),)
                 RECORD
+    elif {pushes}:
+        if type(x1) is Dual and x1.world.level.open:
+            world = x1.world
+            xp = world.xp
+            v1 = x1.value
+            kind = type(x2)
+            if kind is Dual:
+                v2 = x2.value
+                if x2.world is world and v1.dtype is v2.dtype:
+                    CALL
+                    PUSH_BOTH
+            elif kind is float or kind is int:
+                v2 = x2
+                CALL
+                PUSH_0
+            elif kind is type(v1) and kind not in deep and v1.dtype is x2.dtype:
+                v2 = x2
+                CALL
+                PUSH_0
+        elif type(x2) is Dual and x2.world.level.open:
+            world = x2.world
+            xp = world.xp
+            v2 = x2.value
+            kind = type(x1)
+            if kind is float or kind is int:
+                v1 = x1
+                CALL
+                PUSH_1
+            elif kind is type(v2) and kind not in deep and v2.dtype is x1.dtype:
+                v1 = x1
+                CALL
+                PUSH_1
     return apply(operation, (x1, x2), ())
 """)
 
@@ -236,6 +295,7 @@ def _unary_source(operation: Operation) -> str | None:
         values=", ".join(("x", *operation.statics)) + ",",
         saved=saved,
         statics=_tuple(operation.statics),
+        **_pushes(operation, spelling),
     )
 
 
@@ -262,7 +322,21 @@ def _binary_source(operation: Operation) -> str | None:
         saved_1=saved_1,
         kept_1=kept["x1"],
         kept_2=kept["x2"],
+        **_pushes(operation, spelling),
     )
+
+
+def _pushes(operation: Operation, spelling: dict[str, str]) -> dict[str, Any]:
+    """Return the calls of the rules of forward mode, and whether there are all."""
+    table: dict[str, Any] = {"name": operation.name}
+    table["pushes"] = operation.takes_complex  # where not, complex numbers raise
+    names = ("push",) if len(operation.jvp) == 1 else ("push_0", "push_1")
+    for k, (name, rule) in enumerate(zip(names, operation.jvp, strict=True)):
+        tangent = "x.tangent" if name == "push" else f"x{k + 1}.tangent"
+        saved = _saved(rule, spelling)
+        table["pushes"] &= saved is not None
+        table[name] = f"jvp_{k}(xp, {tangent}{saved})"
+    return table
 
 
 def public_function(operation: Operation) -> Function:
@@ -273,35 +347,73 @@ def public_function(operation: Operation) -> Function:
         "note": note_call,
         "restore": restore,
         "Tensor": Tensor,
-        "deep": frozenset({Dual, Batched}),
+        "Dual": Dual,
+        "Masked": Masked,
+        "deep": frozenset({Dual, Batched, Watched}),
         "nodes": new_nodes,
         "new": new,
         "ids": node_ids,
     }
-    scope |= {f"rule_{k}": r.function for k, r in enumerate(operation.vjp) if r}
-    parameters = operation.signature.parameters.values()
-    scope |= {f"default_{p.name}": p.default for p in parameters}
-    return _compile(operation, _function_source(operation), scope)
+    return _written(operation, _function_source, scope)
 
 
 def emit_function(operation: Operation) -> Function:
     """Write ``emit(xp, *arguments, *statics)``, the call of the library."""
-    return _compile(operation, _emit_source(operation), {}, below=1)
+    return _written(operation, _emit_source, {}, below=1)
 
 
-def _compile(
-    operation: Operation, source: str, scope: dict[str, Any], below: int = 0
+def _written(
+    operation: Operation,
+    write: Callable[[Operation], str],
+    scope: dict[str, Any],
+    below: int = 0,
 ) -> Function:
-    """Compile a function as if it stood where its operation is declared."""
+    """Return a function that is written and compiled when it is first called.
+
+    Compiling all of them would be a third of the import, and most programs call few.
+    """
     place = operation.declaration.__code__
-    scope["__name__"] = __name__  # so that errors look further for the user's line
-    exec(compile(source, place.co_filename, "exec"), scope)
-    function: Function = scope[operation.identifier]
-    function.__code__ = function.__code__.replace(
+
+    def complete() -> None:
+        made = _compiled(operation, write(operation), scope)
+        function.__defaults__, function.__kwdefaults__ = (
+            made.__defaults__,
+            made.__kwdefaults__,
+        )
+        function.__code__ = made.__code__.replace(
+            co_firstlineno=place.co_firstlineno + below,
+            co_linetable=_one_line(len(made.__code__.co_code) // 2),
+        )
+
+    scope |= {"__name__": __name__, "complete": complete}  # errors look further then
+    code = _first_call.__code__.replace(
+        co_name=operation.identifier,
+        co_qualname=operation.identifier,
+        co_filename=place.co_filename,
         co_firstlineno=place.co_firstlineno + below,
-        co_linetable=_one_line(len(function.__code__.co_code) // 2),
     )
+    function = FunctionType(code, scope, operation.identifier)
+    scope["function"] = function
     return function
+
+
+def _first_call(*arguments: Any, **keywords: Any) -> Any:
+    """Write the function, and call it: the code of all until then."""
+    complete()  # type: ignore[name-defined]  # noqa: F821 (in each one's scope)
+    return function(*arguments, **keywords)  # noqa: F821
+
+
+def _compiled(operation: Operation, source: str, scope: dict[str, Any]) -> FunctionType:
+    """Compile a function whose names are looked up in a scope."""
+    for name, rules in (("rule", operation.vjp), ("jvp", operation.jvp)):
+        scope |= {f"{name}_{k}": r.function for k, r in enumerate(rules) if r}
+    parameters = operation.signature.parameters.values()
+    scope |= {f"default_{p.name}": p.default for p in parameters}
+    made: dict[str, FunctionType] = {}
+    exec(
+        compile(source, operation.declaration.__code__.co_filename, "exec"), scope, made
+    )
+    return made[operation.identifier]
 
 
 def _one_line(units: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from functools import partial, wraps
 from operator import index
 from typing import Any
 
@@ -118,15 +118,18 @@ class _Arguments:
         self.structure = structure
         self.leaves = list(leaves)
         self.mapped = [axis is not None for axis in axes]
-        names = _names(function, structure)
-        sizes: dict[int, str] = {} if axis_size is None else {axis_size: "axis_size"}
+        name = partial(_name, function, structure)
+        sizes: dict[int, int | None] = {} if axis_size is None else {axis_size: None}
         for k, axis in enumerate(axes):
             if axis is not None:
-                x = _front(leaves[k], axis, names[k])
-                sizes.setdefault(int(x.shape[0]), f"{names[k]}: {describe(leaves[k])}")
-                self.leaves[k] = x
+                self.leaves[k] = x = _front(leaves[k], axis, partial(name, k))
+                sizes.setdefault(int(x.shape[0]), k)
         if len(sizes) != 1:
-            raise _sizes_differ(sizes)
+            said = {
+                size: "axis_size" if k is None else f"{name(k)}: {describe(leaves[k])}"
+                for size, k in sizes.items()
+            }
+            raise _sizes_differ(said)
         (self.size,) = sizes
 
     def part(self, start: int, stop: int) -> list[Any]:
@@ -137,8 +140,8 @@ class _Arguments:
         return [x[start:stop, ...] if mapped else x for x, mapped in pairs]
 
 
-def _names(function: Callable[..., Any], structure: pytree.Structure) -> list[str]:
-    """Return what errors call each leaf of the arguments."""
+def _name(function: Callable[..., Any], structure: pytree.Structure, place: int) -> str:
+    """Return what errors call a leaf of the arguments."""
     positional, keywords = structure.children
     names = []
     for k, child in enumerate(positional.children):
@@ -146,16 +149,16 @@ def _names(function: Callable[..., Any], structure: pytree.Structure) -> list[st
         names += [prefix + path for path in pytree.paths(child)]
     for key, child in zip(keywords.keys, keywords.children, strict=True):
         names += [f"argument {key!r}{path}" for path in pytree.paths(child)]
-    return names
+    return names[place]
 
 
-def _front(x: Any, axis: Any, name: str) -> Array:
+def _front(x: Any, axis: Any, name: Callable[[], str]) -> Array:
     """Return an array with the axis of examples as its first."""
     if not (isinstance(x, Tracked) or backend.is_array(x)):
         raise error(
             TypeError,
             "vmap",
-            f"{name} has no axis of examples",
+            f"{name()} has no axis of examples",
             describe(x),
             "Give an array, or say None in in_axes for what all examples share.",
         )
@@ -164,7 +167,7 @@ def _front(x: Any, axis: Any, name: str) -> Array:
         raise error(
             ValueError,
             "vmap",
-            f"{name} has no axis {axis}",
+            f"{name()} has no axis {axis}",
             describe(x),
             "Name in in_axes the axis of examples, or None if all share the argument.",
         )
@@ -228,7 +231,7 @@ def _out(
     size: int,
 ) -> Pytree:
     """Return the results with the axis of examples where `out_axes` says."""
-    axes = list(_prefix(out_axes, structure, "out_axes", "the result"))
+    axes = list(_prefix(out_axes, structure, "out_axes", partial(str, "the result")))
     for k, (differs, axis) in enumerate(zip(flags, axes, strict=True)):
         if axis is None:
             if differs:
@@ -288,14 +291,14 @@ def _in_axes(
     for k, argument in enumerate(arguments):
         prefix = in_axes[k] if many else in_axes
         structure = pytree.flatten(argument)[1]
-        name = argument_name(function, k)
+        name = partial(argument_name, function, k)
         axes += _prefix(prefix, structure, "in_axes", name)
     leaves, _ = pytree.flatten(keywords)
     return [*axes, *[0] * len(leaves)]
 
 
 def _prefix(
-    prefix: Any, structure: pytree.Structure, what: str, of: str
+    prefix: Any, structure: pytree.Structure, what: str, of: Callable[[], str]
 ) -> Iterator[int | None]:
     """Yield for each leaf of a structure what a pytree above it says."""
     if prefix is None or isinstance(prefix, int):
@@ -306,7 +309,7 @@ def _prefix(
         raise error(
             TypeError,
             "vmap",
-            f"{what} must be an integer, None, or have the form of {of}, {structure}",
+            f"{what} must be an integer, None, or have the form of {of()}, {structure}",
             f"{what} with {prefix!r}",
             "Give one integer for the whole, or one for each part.",
         )

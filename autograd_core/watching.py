@@ -34,7 +34,9 @@ class Watch(Level):
     ) -> Any:
         """Call an operation one level down."""
         lower = tuple(map(self.lowered, arguments))
-        y, place = self.seen(operation.name, partial(dispatch, operation, lower, statics))
+        y, place = self.seen(
+            operation.name, partial(dispatch, operation, lower, statics)
+        )
         if operation.result is not None:
             return operation.result(*(self.watched(part, place) for part in y))
         return self.watched(y, place)

@@ -10,15 +10,17 @@ A part of a page stands between two comments:
     ...
     <!-- end -->
 
-``properties``, ``kinks`` and ``special functions`` come from declarations. ``output``
-is what the block of Python above it prints. ``mutation``, ``checkers``, ``false
-alarms``, ``support`` and ``consumers`` are measured, by commands that the pages name,
-and only inserted.
+``properties``, ``kinks`` and ``special functions`` come from declarations;
+``operators`` and ``elsewhere`` from the front door, its docstrings and the page of each
+operator. ``output`` is what the block of Python above it prints. ``mutation``,
+``checkers``, ``false alarms``, ``support`` and ``consumers`` are measured, by commands
+that the pages name, and only inserted.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -27,11 +29,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import autograd_core as ag
 from autograd_core.operation import Kink, Operation, registry
 from autograd_core.testing.properties import PROPERTIES, Row
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md")))
+OPERATORS = ROOT / "docs/operators"
+PAGES = (*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md")))
 
 PART = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z ]+) -->\n)"
@@ -41,6 +45,12 @@ PART = re.compile(
 BLOCK = re.compile(r"^```python(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.DOTALL)
 ERROR = re.compile(r" \+- [0-9.e+-]+")
 NUMBER = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?")
+
+MATH = re.compile(r":math:`([^`]*)`")
+COST = re.compile(r"^\*\*Cost\.\*\* (.+?)\.\s", re.MULTILINE | re.DOTALL)
+
+NO_OPERATORS = ("autograd_core.backend", "autograd_core.tensor")
+"""Modules whose public names are libraries and arrays."""
 
 MEASURED = ("mutation", "checkers", "false alarms", "support", "consumers")
 
@@ -152,20 +162,83 @@ def sentence(operation: Operation) -> str:
     return (operation.declaration.__doc__ or "").strip().partition("\n\n")[0]
 
 
+# ------------------------------------------------------------------ operators
+
+
+def operators() -> list[str]:
+    """Return the public names that stand for transforms and the like."""
+    public = [(name, getattr(ag, name)) for name in ag.__all__]
+    return [
+        name for name, x in public if callable(x) and x.__module__ not in NO_OPERATORS
+    ]
+
+
+def pages_of_operators() -> dict[str, Path]:
+    """Return the page of each operator: that whose title has its name."""
+    pages: dict[str, Path] = {}
+    for path in sorted(OPERATORS.glob("*.md")):
+        if path.stem != "index":
+            title = path.read_text(encoding="utf-8").partition("\n")[0]
+            pages |= dict.fromkeys(title.removeprefix("# ").split(", "), path)
+    if set(pages) != set(operators()):
+        odd = ", ".join(sorted(set(pages) ^ set(operators())))
+        raise ValueError(f"operators without a page, or pages without one: {odd}")
+    return pages
+
+
+@source("operators")
+def all_operators(above: str) -> str:
+    """Return the table of operators: what each is, and what it costs."""
+    rows = [("operator", "", "cost")]
+    for name, path in pages_of_operators().items():
+        what = (inspect.getdoc(getattr(ag, name)) or "").partition("\n")[0]
+        found = COST.search(path.read_text(encoding="utf-8"))
+        if found is None:
+            raise ValueError(f"{path.name} has no paragraph that begins with **Cost.**")
+        cost = " ".join(found[1].split())
+        rows.append((linked(name, path), marked(MATH.sub(r"$\1$", what)), cost))
+    return table(*rows)
+
+
+@source("elsewhere")
+def elsewhere(above: str) -> str:
+    """Return the table of what other libraries call the operators, from their pages."""
+    rows = [("", "JAX", "PyTorch", "HIPS autograd", "what differs")]
+    for name, path in pages_of_operators().items():
+        row = re.search(
+            rf"^\| `{name}` \|(.*)\|$", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        if row is None:
+            raise ValueError(f"{path.name} has no row `{name}` of names elsewhere")
+        cells = [cell.strip() for cell in row[1].split("|")]
+        if len(cells) != len(rows[0]) - 1:
+            raise ValueError(f"{path.name}: the row `{name}` has {len(cells)} cells")
+        rows.append((linked(name, path), *cells))
+    return table(*rows)
+
+
+def linked(name: str, path: Path) -> str:
+    """Return a name that leads to its page."""
+    return f"[`{name}`]({path.name})"
+
+
 # ------------------------------------------------------------------ output
 
 
 @source("output")
 def output(above: str) -> str:
-    """Return what the last block of Python above prints, with those it continues."""
-    code = ""
+    """Return what the last block of Python above prints, after those it continues."""
+    chain: list[str] = []
     for block in BLOCK.finditer(above):
         options = block["info"].split()
         if "notest" not in options:
-            code = (code if "continuation" in options else "") + block["code"]
+            chain = [*(chain if "continuation" in options else []), block["code"]]
+    scope: dict[str, Any] = {"__name__": "fence"}
     printed = StringIO()
-    with redirect_stdout(printed):
-        exec(compile(code, "<docs>", "exec"), {"__name__": "fence"})
+    for code in chain:
+        printed = StringIO()
+        with redirect_stdout(printed):
+            exec(compile(code, "<docs>", "exec"), scope)
     return f"```text\n{printed.getvalue().rstrip()}\n```"
 
 

@@ -12,7 +12,6 @@ passes survives, and shows what is not checked.
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import time
 from collections import Counter
@@ -20,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
+from hashlib import blake2b
 from itertools import islice
 from multiprocessing import get_context
 from typing import TypeAlias, TypeVar
@@ -252,7 +253,7 @@ def run(
     planted = [_named("fault", FAULTS, name) for name in faults or FAULTS]
     candidates = list(_candidates(chosen, planted))
     if sample is not None:
-        random.Random(seed).shuffle(candidates)
+        candidates.sort(key=partial(_lot, seed))
         candidates = _first_real(candidates, sample)
     tasks = list(_tasks(candidates))
     summary = Summary()
@@ -262,6 +263,15 @@ def run(
         if progress:
             progress(f"{k} of {len(tasks)} operations, {summary.counts}")
     return summary
+
+
+def _lot(seed: int, mutant: Mutant) -> bytes:
+    """Return what a mutant draws in a sample; the lowest are taken.
+
+    It is of the mutant alone, so that a new operation displaces as many mutants of
+    others as it has in the sample, and leaves the rest.
+    """
+    return blake2b(f"{seed}: {mutant}".encode(), digest_size=16).digest()
 
 
 def _first_real(candidates: Iterable[Mutant], count: int) -> list[Mutant]:

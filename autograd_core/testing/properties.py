@@ -977,7 +977,8 @@ def same_argument_twice_adds(point: Point) -> Found:
     if not pairs:
         yield Skip("no two arguments have one shape and dtype")
     for i, j in pairs[:PAIRS]:
-        twice = problem.at((*leaves[:j], leaves[i], *leaves[j + 1 :]))
+        alike = like(to_numpy(leaves[i]), leaves[i])  # and not the same array
+        twice = problem.at((*leaves[:j], alike, *leaves[j + 1 :]))
         try:
             if not np.isfinite(row(twice.values())).all():
                 continue

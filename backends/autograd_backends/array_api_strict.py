@@ -21,3 +21,8 @@ class ArrayAPIStrict(Backend):
         import array_api_strict
 
         return array_api_strict
+
+    def isin(self, x1: Any, x2: Any, /, *, invert: bool = False) -> Any:
+        """Return it inverted where that is asked for, which 2.6.1 does not see."""
+        found = self.namespace.isin(x1, x2)
+        return self.namespace.logical_not(found) if invert else found

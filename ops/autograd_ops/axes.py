@@ -1,4 +1,4 @@
-"""Helpers of rules: which axes a reduction removed, and putting them back."""
+"""Helpers of rules: the axes that an operation removed, and places of elements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from operator import index
 from typing import Any
 
+from autograd_core.backend import backend_of
 from autograd_core.graph import Array
+from autograd_core.tensor import lowest
 
 Shape = tuple[int, ...]
 
@@ -45,3 +47,23 @@ def with_axes(xp: Any, t: Array, shape: Shape, axis: Any, keepdims: bool) -> Arr
 def along(axis: int, part: slice | int) -> tuple[Any, ...]:
     """Return the key that takes a part along one axis."""
     return (*(slice(None),) * axis, part, ...)
+
+
+def contraction(
+    axes: Any, ndim1: int, ndim2: int
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Return the contracted and the free axes of both arguments of `tensordot`."""
+    if isinstance(axes, int):
+        axes = list(range(ndim1 - axes, ndim1)), list(range(axes))
+    over1, over2 = list(normalized(axes[0], ndim1)), list(normalized(axes[1], ndim2))
+    free1 = [k for k in range(ndim1) if k not in over1]
+    free2 = [k for k in range(ndim2) if k not in over2]
+    return over1, over2, free1, free2
+
+
+def positions(x: Array, shape: Shape) -> Array:
+    """Return, in the library and on the device of an array, the places of a shape."""
+    raw = lowest(x)
+    xp = backend_of(raw)
+    count = xp.arange(math.prod(shape), dtype=xp.int64, device=xp.device_of(raw))
+    return xp.reshape(count, tuple(shape))

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import autograd_core.tensor as tensor
-from autograd_core.backend import backend_of, implement
+from autograd_core.backend import implement
 from autograd_core.declare import composite, sample
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
-from autograd_core.tensor import lowest
+from autograd_core.tensor import stopped
 from autograd_ops.axes import along, normalized
 
 __all__ = ["einsum", "interp", "kron", "trapezoid"]
@@ -189,13 +189,12 @@ def einsum(subscripts: str, /, *operands: Array) -> Array:
 
 def interp_forward(xp: Any, x: Array, nodes: Array, values: Array) -> Array:
     """Interpolate in calls of the standard."""
-    raw = backend_of(lowest(nodes))
     shape, last = tuple(x.shape), nodes.shape[0] - 1
     x = xp.reshape(x, (-1,))
     if last == 0:
         return xp.reshape(values + 0.0 * x, shape)
-    after = raw.searchsorted(lowest(nodes), lowest(x), side="right")
-    after = raw.clip(after, 1, last)
+    after = xp.searchsorted(stopped(nodes), stopped(x), side="right")
+    after = xp.clip(after, 1, last)
     left, right = xp.take(nodes, after - 1), xp.take(nodes, after)
     below, above = xp.take(values, after - 1), xp.take(values, after)
     y = below + (x - left) * ((above - below) / (right - left))

@@ -10,11 +10,12 @@ import math
 from typing import Any
 
 from autograd_core.backend import backend_of, get_backend
+from autograd_core.batching import refused, stacked
 from autograd_core.declare import composite, constant, linear
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.operation import function, sample
-from autograd_core.tensor import Tracked, holds_tracked, lowest
+from autograd_core.tensor import Tracked, holds_tracked, lowest, stopped
 from autograd_ops.data_type_functions import astype, to_device
 from autograd_ops.manipulation_functions import (
     broadcast_arrays,
@@ -85,12 +86,12 @@ def arange(
     """Evenly spaced values in a half-open interval, ``start + k step``."""
     xp, like = like_tracked("arange", start, stop, step)
     start, stop = (0, start) if stop is None else (start, stop)
-    n = math.ceil((lowest(stop) - lowest(start)) / lowest(step))
+    n = math.ceil((stopped(stop) - stopped(start)) / stopped(step))
     x = start + step * xp.arange(max(n, 0), **like)
     return asarray(x, dtype=dtype, device=device)
 
 
-@constant
+@constant(batching=refused)
 def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Uninitialised array."""
 
@@ -100,7 +101,7 @@ def empty_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Uninitialised array like another."""
 
 
-@constant
+@constant(batching=refused)
 def eye(
     n_rows: int,
     n_cols: Any = None,
@@ -179,7 +180,7 @@ def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
     return tuple(broadcast_arrays(*shaped))
 
 
-@constant
+@constant(batching=refused)
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Array of ones."""
 
@@ -189,7 +190,7 @@ def ones_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Array of ones like another."""
 
 
-@constant
+@constant(batching=refused)
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Array of zeros."""
 
@@ -203,7 +204,11 @@ def tril_transpose(xp: Any, t: Array, k: int) -> Array:
     return xp.tril(t, k=k)
 
 
-@linear(x=tril_transpose, samples=(sample((3, 4)), sample((2, 3, 3), k=-1)))
+@linear(
+    x=tril_transpose,
+    batching=stacked,
+    samples=(sample((3, 4)), sample((2, 3, 3), k=-1)),
+)
 def tril(x: Array, /, *, k: int = 0) -> Array:
     """Lower triangles; zeros elsewhere."""
 
@@ -212,6 +217,10 @@ def triu_transpose(xp: Any, t: Array, k: int) -> Array:
     return xp.triu(t, k=k)
 
 
-@linear(x=triu_transpose, samples=(sample((3, 4)), sample((2, 3, 3), k=1)))
+@linear(
+    x=triu_transpose,
+    batching=stacked,
+    samples=(sample((3, 4)), sample((2, 3, 3), k=1)),
+)
 def triu(x: Array, /, *, k: int = 0) -> Array:
     """Upper triangles; zeros elsewhere."""

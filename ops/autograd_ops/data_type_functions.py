@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.backend import backend_of, get_backend, is_array
+from autograd_core.batching import stacked
 from autograd_core.declare import linear
 from autograd_core.graph import Array, identity
 from autograd_core.operation import function, sample
@@ -13,6 +14,7 @@ from autograd_core.tensor import lowest
 
 @linear(
     x=identity,
+    batching=stacked,
     samples=(sample((3, 4), dtype="float64"), sample((), dtype="float64")),
 )
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
@@ -34,6 +36,7 @@ def to_device_forward(xp: Any, x: Array, device: Any, stream: Any = None) -> Arr
 
 @linear(
     x=to_device_transpose,
+    batching=stacked,
     implementation=to_device_forward,
     samples=(sample((3,), device="cpu"),),
 )

@@ -16,8 +16,8 @@ from autograd_core.backend import backend_of
 from autograd_core.declare import general, sample
 from autograd_core.edges import conjugate
 from autograd_core.graph import Array
-from autograd_core.tensor import is_complex, lowest
-from autograd_ops.axes import Shape
+from autograd_core.tensor import is_complex, stopped
+from autograd_ops.axes import Shape, positions
 from autograd_ops.linear_algebra_functions import transposed
 from autograd_ops.matrices import (
     adjoint,
@@ -218,8 +218,8 @@ def eig(x: Array, /) -> Any:
 def in_order_of(xp: Any, y: Array, w: Array, v: Array) -> Array:
     """Return eigenvectors in the order of eigenvalues that were computed alone."""
     library, raw, least = resolution(w, w.shape[-1])
-    at = library.arange(raw.shape[-1], device=library.device_of(raw))
-    gaps = library.expand_dims(lowest(y), axis=-1) - library.expand_dims(raw, axis=-2)
+    at = positions(w, (raw.shape[-1],))
+    gaps = library.expand_dims(stopped(y), axis=-1) - library.expand_dims(raw, axis=-2)
     gaps = library.abs(gaps)
     in_place = library.linalg.diagonal(gaps) <= least
     if not raw.shape[-1]:

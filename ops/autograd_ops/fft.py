@@ -16,6 +16,7 @@ from typing import Any
 from autograd_core.declare import composite, linear, sample
 from autograd_core.edges import converted
 from autograd_core.graph import Array
+from autograd_ops import batching_rules as batched
 from autograd_ops.axes import Shape, along, normalized, numbers
 from autograd_ops.creation_functions import OF_NUMBERS, asarray, like_tracked
 from autograd_ops.manipulation_functions import roll
@@ -231,7 +232,12 @@ def fftn_adjoint(
     return fitted(xp, xp.fft.ifftn(t, axes=axes, norm=OPPOSITE[norm]), x_shape)
 
 
-@linear(x=fftn_adjoint, adjoint=True, samples=COMPLEX_BOXES)
+@linear(
+    x=fftn_adjoint,
+    batching=batched.boxes,
+    adjoint=True,
+    samples=COMPLEX_BOXES,
+)
 def fftn(
     x: Array, /, *, s: Any = None, axes: Any = None, norm: str = "backward"
 ) -> Array:
@@ -245,7 +251,12 @@ def ifftn_adjoint(
     return fitted(xp, xp.fft.fftn(t, axes=axes, norm=OPPOSITE[norm]), x_shape)
 
 
-@linear(x=ifftn_adjoint, adjoint=True, samples=COMPLEX_BOXES)
+@linear(
+    x=ifftn_adjoint,
+    batching=batched.boxes,
+    adjoint=True,
+    samples=COMPLEX_BOXES,
+)
 def ifftn(
     x: Array, /, *, s: Any = None, axes: Any = None, norm: str = "backward"
 ) -> Array:
@@ -265,6 +276,7 @@ def rfftn_adjoint(
 
 @linear(
     x=rfftn_adjoint,
+    batching=batched.boxes,
     adjoint=True,
     takes_complex=False,
     samples=(
@@ -297,6 +309,7 @@ def irfftn_adjoint(
 
 @linear(
     x=irfftn_adjoint,
+    batching=batched.boxes,
     adjoint=True,
     samples=(
         sample((3, 3)).complex().of(not_empty),

@@ -15,8 +15,9 @@ from autograd_core.declare import linear
 from autograd_core.graph import Array
 from autograd_core.masks import Masked
 from autograd_core.operation import function, sample
-from autograd_core.tensor import ArrayObject, lowest, without_constants
-from autograd_ops.axes import Shape
+from autograd_core.tensor import ArrayObject, lowest, namespace_of, without_constants
+from autograd_ops import batching_rules as batched
+from autograd_ops.axes import Shape, positions
 
 
 @function
@@ -53,6 +54,7 @@ def index_forward(xp: Any, x: Array, key: Any) -> Array:
 
 @linear(
     x=basic_index_transpose,
+    batching=batched.indexed,
     implementation=index_forward,
     samples=(
         sample((3, 4), key=(1, ...)),
@@ -69,7 +71,11 @@ def pad_index_transpose(xp: Any, t: Array, key: Any) -> Array:
     return xp.getitem(t, key=key)
 
 
-@linear(x=pad_index_transpose, samples=(sample((2,), key=slice(0, 4, 2), shape=(5,)),))
+@linear(
+    x=pad_index_transpose,
+    batching=batched.padded,
+    samples=(sample((2,), key=slice(0, 4, 2), shape=(5,)),),
+)
 def pad_index(x: Array, /, *, key: Any, shape: Shape) -> Array:
     """Return zeros of a shape with ``x`` at a basic key: the transpose of indexing."""
 
@@ -77,18 +83,10 @@ def pad_index(x: Array, /, *, key: Any, shape: Shape) -> Array:
 # ------------------------------------------------------------------ array keys
 
 
-def positions(t: Array, shape: Shape) -> tuple[Any, Array]:
-    """Return the backend of an array and, on its device, the positions of a shape."""
-    raw = lowest(t)
-    xp = backend_of(raw)
-    count = xp.arange(math.prod(shape), dtype=xp.int64, device=xp.device_of(raw))
-    return xp, xp.reshape(count, shape)
-
-
 def scatter(xp: Any, t: Array, where: Array, shape: Shape) -> Array:
     """Add each element of a cotangent at its position among zeros of a shape."""
     n = math.prod(t.shape)
-    where = backend_of(where).reshape(where, (n,))
+    where = xp.reshape(where, (n,))
     return xp.reshape(
         xp.index_add(xp.reshape(t, (n,)), where, size=math.prod(shape)), shape
     )
@@ -98,19 +96,20 @@ def chosen(xp: Any, t: Array, where: Array, shape: Shape) -> Masked:
     """Return what `scatter` does, and which elements were chosen at all."""
 
     def mask() -> Array:
-        raw = backend_of(where)
-        return scatter(raw, raw.ones_like(where), where, shape) != 0
+        xp = namespace_of(where)
+        return scatter(xp, xp.ones_like(where), where, shape) != 0
 
     return Masked(scatter(xp, t, where, shape), mask)
 
 
 def array_index_transpose(xp: Any, t: Array, x_shape: Shape, key: Any) -> Array:
-    raw, where = positions(t, x_shape)
-    return chosen(xp, t, raw.getitem(where, key=key), x_shape)
+    where = xp.getitem(positions(t, x_shape), key=key)
+    return chosen(xp, t, where, x_shape)
 
 
 @linear(
     x=array_index_transpose,
+    batching=batched.looked_up,
     implementation=index_forward,
     samples=(sample((4,), key=[3, 0, 3]), sample((3,), key=[True, False, True])),
 )
@@ -122,7 +121,11 @@ def index_add_transpose(xp: Any, t: Array, positions: Array) -> Array:
     return xp.take(t, positions, axis=0)
 
 
-@linear(x=index_add_transpose, samples=(sample((3,), positions=[0, 2, 0], size=4),))
+@linear(
+    x=index_add_transpose,
+    batching=batched.scattered,
+    samples=(sample((3,), positions=[0, 2, 0], size=4),),
+)
 def index_add(x: Array, positions: Array, /, *, size: int) -> Array:
     """Return ``size`` zeros to which each ``x[k]`` was added at ``positions[k]``."""
 
@@ -130,15 +133,15 @@ def index_add(x: Array, positions: Array, /, *, size: int) -> Array:
 def take_transpose(
     xp: Any, t: Array, x_shape: Shape, indices: Array, axis: int | None
 ) -> Array:
-    raw, where = positions(t, x_shape)
+    where = positions(t, x_shape)
     if axis is None:
-        where, axis = raw.reshape(where, (math.prod(x_shape),)), 0
-    where = raw.take(where, indices, axis=axis)
-    return chosen(xp, t, where, x_shape)
+        where, axis = positions(t, (math.prod(x_shape),)), 0
+    return chosen(xp, t, xp.take(where, indices, axis=axis), x_shape)
 
 
 @linear(
     x=take_transpose,
+    batching=batched.taken,
     samples=(
         sample((4,), indices=[0, 3, 3]),
         sample((3, 4), indices=[1, 1, 0, 2], axis=0),
@@ -152,12 +155,13 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 def take_along_axis_transpose(
     xp: Any, t: Array, x_shape: Shape, indices: Array, axis: int
 ) -> Array:
-    raw, where = positions(t, x_shape)
-    return chosen(xp, t, raw.take_along_axis(where, indices, axis=axis), x_shape)
+    where = xp.take_along_axis(positions(t, x_shape), indices, axis=axis)
+    return chosen(xp, t, where, x_shape)
 
 
 @linear(
     x=take_along_axis_transpose,
+    batching=batched.taken_along,
     samples=(sample((2, 3), indices=[[0, 2], [1, 1]], axis=1),),
 )
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:

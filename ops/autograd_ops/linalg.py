@@ -14,7 +14,8 @@ from typing import Any
 from autograd_core.declare import composite, constant, general, linear, sample
 from autograd_core.edges import conjugate
 from autograd_core.graph import Array
-from autograd_core.tensor import is_complex, lowest
+from autograd_core.tensor import is_complex, stopped
+from autograd_ops import batching_rules as batched
 from autograd_ops.axes import Shape
 from autograd_ops.decompositions import (
     cholesky,
@@ -214,6 +215,7 @@ def well_conditioned_system(xp: Any, x1: Array, x2: Array) -> tuple[Array, Array
 @general(
     jvp={"x1": solve_x1_jvp, "x2": solve_x2_jvp},
     vjp={"x1": solve_x1_vjp, "x2": solve_x2_vjp},
+    batching=batched.solved,
     broadcasts=True,
     samples=(
         sample((3, 3), (3, 2)).of(well_conditioned_system),
@@ -247,6 +249,7 @@ def pinv_vjp(xp: Any, t: Array, x: Array, y: Array) -> Array:
 @general(
     jvp={"x": pinv_jvp},
     vjp={"x": pinv_vjp},
+    batching=batched.with_tolerance,
     samples=(
         sample((3, 2)),
         sample((2, 3)),
@@ -297,7 +300,7 @@ def det(x: Array, /) -> Array:
 
 def inverse_or_nan(xp: Any, x: Array, sign: Array) -> Array:
     """Return the inverse, nan where there is none, which libraries raise for."""
-    singular = lifted(lowest(sign) == 0)
+    singular = lifted(stopped(sign) == 0)
     safe = xp.where(singular, identity_like(x, x.shape[-1]), x)
     return xp.where(singular, float("nan"), xp.linalg.inv(safe))
 
@@ -386,6 +389,6 @@ def matrix_power(x: Array, n: int, /) -> Array:
     """
 
 
-@constant
+@constant(batching=batched.with_tolerance)
 def matrix_rank(x: Array, /, *, rtol: Any = None) -> Array:
     """Rank of each matrix, an integer: the derivative is zero."""

@@ -13,7 +13,8 @@ from autograd_core.declare import composite, linear
 from autograd_core.edges import conjugate
 from autograd_core.graph import Array
 from autograd_core.operation import sample
-from autograd_ops.axes import Shape, normalized
+from autograd_ops import batching_rules as batched
+from autograd_ops.axes import Shape, contraction
 from autograd_ops.manipulation_functions import permute_dims
 
 
@@ -56,6 +57,7 @@ def matmul_x2(xp: Any, t: Array, x1: Array, x2_shape: Shape) -> Array:
     x1=matmul_x1,
     x2=matmul_x2,
     broadcasts=True,
+    batching=batched.products,
     samples=(
         sample((2, 3), (3, 4)),
         sample((3,), (3,)),
@@ -91,18 +93,6 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Dot product of vectors along an axis, ``sum(conj(x1) * x2)``."""
 
 
-def contraction(
-    axes: Any, ndim1: int, ndim2: int
-) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Return the contracted and the free axes of both arguments of `tensordot`."""
-    if isinstance(axes, int):
-        axes = list(range(ndim1 - axes, ndim1)), list(range(axes))
-    over1, over2 = list(normalized(axes[0], ndim1)), list(normalized(axes[1], ndim2))
-    free1 = [k for k in range(ndim1) if k not in over1]
-    free2 = [k for k in range(ndim2) if k not in over2]
-    return over1, over2, free1, free2
-
-
 def in_place_of(xp: Any, t: Array, axes: list[int]) -> Array:
     """Send axis ``k`` of a cotangent to place ``axes[k]``."""
     return xp.permute_dims(t, tuple(axes.index(k) for k in range(len(axes))))
@@ -126,6 +116,7 @@ def tensordot_x2(xp: Any, t: Array, x1: Array, x2_shape: Shape, axes: Any) -> Ar
 @linear(
     x1=tensordot_x1,
     x2=tensordot_x2,
+    batching=batched.contracted,
     samples=(
         sample((2, 3, 4), (3, 4, 5)),
         sample((2, 3), (4,), axes=0),

@@ -8,8 +8,9 @@ from autograd_core.declare import composite, linear
 from autograd_core.edges import unbroadcast
 from autograd_core.graph import Array
 from autograd_core.operation import sample
-from autograd_ops.axes import Shape, along, normalized, numbers
-from autograd_ops.indexing_functions import basic_index, positions, scatter
+from autograd_ops import batching_rules as batched
+from autograd_ops.axes import Shape, along, normalized, numbers, positions
+from autograd_ops.indexing_functions import basic_index, scatter
 
 
 def as_before(xp: Any, t: Array, x_shape: Shape) -> Array:
@@ -18,6 +19,7 @@ def as_before(xp: Any, t: Array, x_shape: Shape) -> Array:
 
 @linear(
     x=as_before,
+    batching=batched.reshaped,
     samples=(
         sample((3, 4), shape=(2, 6)),
         sample((), shape=(1,)),
@@ -33,7 +35,11 @@ def expand_dims(x: Array, /, axis: Any = 0) -> Array:
     """Insert axes of length 1."""
 
 
-@linear(x=as_before, samples=(sample((3, 1, 2), axis=1), sample((1, 1), axis=(0, 1))))
+@linear(
+    x=as_before,
+    batching=batched.squeezed,
+    samples=(sample((3, 1, 2), axis=1), sample((1, 1), axis=(0, 1))),
+)
 def squeeze(x: Array, /, axis: Any) -> Array:
     """Remove axes of length 1."""
 
@@ -44,6 +50,7 @@ def broadcast_to_transpose(xp: Any, t: Array, x_shape: Shape) -> Array:
 
 @linear(
     x=broadcast_to_transpose,
+    batching=batched.broadcast,
     samples=(sample((3, 1), shape=(2, 3, 4)), sample((), shape=(2,))),
 )
 def broadcast_to(x: Array, /, shape: Shape) -> Array:
@@ -74,6 +81,7 @@ def permute_dims_transpose(xp: Any, t: Array, axes: Any) -> Array:
 
 @linear(
     x=permute_dims_transpose,
+    batching=batched.permuted,
     samples=(sample((2, 3, 4), axes=(2, 0, 1)), sample((2, 3), axes=(1, 0))),
 )
 def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
@@ -117,6 +125,7 @@ def roll_transpose(xp: Any, t: Array, shift: Any, axis: Any) -> Array:
 
 @linear(
     x=roll_transpose,
+    batching=batched.rolled,
     samples=(
         sample((3, 4), shift=2),
         sample((3, 4), shift=-1, axis=1),
@@ -142,6 +151,7 @@ def concat_transpose(
 
 @linear(
     arrays=concat_transpose,
+    batching=batched.joined,
     variadic=True,
     samples=(
         sample((2, 3), (4, 3)),
@@ -178,13 +188,13 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
 def repeat_transpose(
     xp: Any, t: Array, x_shape: Shape, repeats: Any, axis: int | None
 ) -> Array:
-    raw, where = positions(t, x_shape)
-    where = raw.repeat(where, repeats, axis=axis)
+    where = xp.repeat(positions(t, x_shape), repeats, axis=axis)
     return scatter(xp, t, where, x_shape)
 
 
 @linear(
     x=repeat_transpose,
+    batching=batched.repeated,
     samples=(sample((2, 3), repeats=2), sample((2, 3), repeats=3, axis=1)),
 )
 def repeat(x: Array, repeats: Any, /, *, axis: int | None = None) -> Array:

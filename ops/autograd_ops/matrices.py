@@ -1,6 +1,6 @@
 """Helpers of rules of linear algebra: parts of matrices, and what is 0 to rounding.
 
-Whether two numbers are equal to rounding is settled on the raw arrays, so it is
+Whether two numbers are equal to rounding is settled without derivatives, so it is
 constant for every derivative.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from autograd_core.backend import backend_of
 from autograd_core.edges import conjugate
 from autograd_core.graph import Array
-from autograd_core.tensor import is_complex, lowest
+from autograd_core.tensor import is_complex, lowest, namespace_of, stopped
 from autograd_ops.linear_algebra_functions import transposed
 
 ROUNDING = 8.0  # rounding errors for each row, within which decompositions are exact
@@ -66,14 +66,21 @@ def identity_like(x: Array, n: int) -> Array:
 def resolution(values: Array, size: int) -> tuple[Any, Array, Array]:
     """Return by how much eigenvalues or singular values must differ to be different.
 
-    With them raw and their backend. `size` is the larger side of the matrices.
+    With them, as constants, and their namespace. `size` is the larger side of the
+    matrices.
     """
-    raw = lowest(values)
-    xp = backend_of(raw)
-    sizes = xp.abs(raw)
-    if raw.shape[-1]:
+    values = stopped(values)
+    xp = namespace_of(values)
+    sizes = xp.abs(values)
+    if values.shape[-1]:
         sizes = xp.max(sizes, axis=-1, keepdims=True)
-    return xp, raw, sizes * (ROUNDING * size * float(xp.finfo(raw.dtype).eps))
+    return xp, values, sizes * (ROUNDING * size * epsilon(values))
+
+
+def epsilon(x: Array) -> float:
+    """Return the rounding error of the dtype of an array."""
+    raw = lowest(x)
+    return float(backend_of(raw).finfo(raw.dtype).eps)
 
 
 def inverse_unless(xp: Any, negligible: Array, x: Array) -> Array:
@@ -125,7 +132,7 @@ def adjugate(xp: Any, x: Array, determinant: Array) -> Array:
     n = x.shape[-1]
     if n == 0:
         return x
-    raw, count = lowest(x), small_values(lowest(x))
+    raw, count = stopped(x), small_values(lowest(x))
     if not count:
         return lifted(determinant) * xp.linalg.inv(x)
     u, v = shift(raw, count)
@@ -157,7 +164,7 @@ def small_values(raw: Array) -> int:
     s = xp.linalg.svdvals(finite(xp, raw))
     if math.prod(s.shape) == 0:
         return 0
-    least = s[..., :1] * float(xp.finfo(s.dtype).eps) ** SMALL
+    least = s[..., :1] * epsilon(s) ** SMALL
     counts = xp.sum(xp.astype(s <= least, xp.int64), axis=-1)
     try:
         return int(xp.max(counts))
@@ -167,7 +174,7 @@ def small_values(raw: Array) -> int:
 
 def shift(raw: Array, count: int) -> tuple[Array, Array]:
     """Return ``u`` and ``v^H``, whose product lifts the smallest singular values."""
-    xp, first = backend_of(raw), raw.shape[-1] - count
+    xp, first = namespace_of(raw), raw.shape[-1] - count
     u, s, vh = xp.linalg.svd(finite(xp, raw))
     size = xp.where(s[..., :1] > 0, s[..., :1], 1.0)
     return u[..., first:] * xp.expand_dims(size, axis=-1), vh[..., first:, :]

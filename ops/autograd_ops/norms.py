@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core.backend import backend_of
 from autograd_core.declare import general, kink, sample
 from autograd_core.edges import conjugate
 from autograd_core.graph import Array
-from autograd_core.tensor import lowest
+from autograd_core.tensor import namespace_of, stopped
 from autograd_ops.axes import with_axes
 from autograd_ops.elementwise_functions import quotient
 from autograd_ops.matrices import (
@@ -28,16 +27,16 @@ EXTENSION = "linalg"
 
 
 def shares_of(values: Array, axis: Any, ord: float, least: Any = 0.0) -> Array:
-    """Return raw weights that share 1 among the largest, or the smallest, of values.
+    """Return constant weights that share 1 among the largest, or smallest, of values.
 
     What differs from them by no more than `least` is one of them.
     """
-    raw = lowest(values)
-    if 0 in raw.shape:
-        return raw
-    xp = backend_of(raw)
-    extreme = (xp.max if ord > 0 else xp.min)(raw, axis=axis, keepdims=True)
-    hit = xp.astype(xp.abs(raw - extreme) <= least, raw.dtype)
+    values = stopped(values)
+    if 0 in values.shape:
+        return values
+    xp = namespace_of(values)
+    extreme = (xp.max if ord > 0 else xp.min)(values, axis=axis, keepdims=True)
+    hit = xp.astype(xp.abs(values - extreme) <= least, values.dtype)
     return hit / xp.sum(hit, axis=axis, keepdims=True)
 
 
@@ -132,7 +131,7 @@ def singular_gradient(xp: Any, x: Array, ord: Any) -> Array:
     """Return the gradient of a sum or an extreme of singular values."""
     size = max(x.shape[-2:])
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
-    weights = backend_of(lowest(s)).ones_like(lowest(s))
+    weights = xp.ones_like(s)
     if ord != "nuc":
         weights = shares_of(s, -1, ord, resolution(s, size)[2])
     weights = xp.where(is_negligible(s, size), 0.0, weights)

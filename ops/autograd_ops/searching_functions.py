@@ -6,10 +6,12 @@ import operator
 from functools import partial
 from typing import Any
 
+from autograd_core.batching import along_axis_or_flat, refused
 from autograd_core.declare import constant, elementwise
 from autograd_core.graph import Array
 from autograd_core.masks import Masked
 from autograd_core.operation import sample
+from autograd_ops import batching_rules as batched
 
 
 def where_x1(xp: Any, t: Array, condition: Array) -> Masked:
@@ -32,17 +34,17 @@ def where(condition: Array, x1: Array, x2: Array, /) -> Array:
     """Choose ``x1`` where a condition holds, else ``x2``."""
 
 
-@constant
+@constant(batching=along_axis_or_flat)
 def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the maximum."""
 
 
-@constant
+@constant(batching=along_axis_or_flat)
 def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the minimum."""
 
 
-@constant
+@constant(batching=refused)
 def nonzero(x: Array, /) -> Any:
     """Indices of the elements that are not 0."""
 
@@ -52,7 +54,7 @@ def count_nonzero(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> A
     """Count of the elements that are not 0."""
 
 
-@constant
+@constant(batching=batched.searched)
 def searchsorted(
     x1: Array, x2: Array, /, *, side: str = "left", sorter: Any = None
 ) -> Array:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.backend import backend_of
+from autograd_core.batching import shapes_differ
 from autograd_core.declare import composite, constant
+from autograd_core.errors import describe
 from autograd_core.graph import Array
 from autograd_core.operation import sample
-from autograd_core.tensor import is_complex, lowest
+from autograd_core.tensor import Batched, is_complex, lowest, stopped
+from autograd_ops import batching_rules as batched
 from autograd_ops.indexing_functions import take
 from autograd_ops.manipulation_functions import reshape
 
@@ -24,6 +27,13 @@ change the shape of the result: tests/operations/test_sets.py has its own."""
 def values(x: Array) -> Array:
     """Return the distinct elements of a tracked array."""
     return take(reshape(x, (-1,)), first_occurrences(lowest(x)), axis=0)
+
+
+def raw(operation: str, x: Array) -> Array:
+    """Return a raw array; of a batch each example has other distinct elements."""
+    if isinstance(stopped(x), Batched):
+        raise shapes_differ(operation, describe(x))
+    return lowest(x)
 
 
 def first_occurrences(x: Array) -> Array:
@@ -43,27 +53,28 @@ def first_occurrences(x: Array) -> Array:
 @composite("x", samples=SAMPLES)
 def unique_all(x: Array, /) -> Any:
     """Values, indices, inverse indices and counts."""
-    return unique_all(lowest(x))._replace(values=values(x))
+    return unique_all(raw("unique_all", x))._replace(values=values(x))
 
 
 @composite("x", samples=SAMPLES)
 def unique_counts(x: Array, /) -> Any:
     """Values and counts."""
-    return unique_counts(lowest(x))._replace(values=values(x))
+    return unique_counts(raw("unique_counts", x))._replace(values=values(x))
 
 
 @composite("x", samples=SAMPLES)
 def unique_inverse(x: Array, /) -> Any:
     """Values and inverse indices."""
-    return unique_inverse(lowest(x))._replace(values=values(x))
+    return unique_inverse(raw("unique_inverse", x))._replace(values=values(x))
 
 
 @composite("x", samples=SAMPLES)
 def unique_values(x: Array, /) -> Array:
     """Values."""
+    raw("unique_values", x)
     return values(x)
 
 
-@constant
+@constant(batching=batched.contained)
 def isin(x1: Array, x2: Array, /, *, invert: bool = False) -> Array:
     """Whether each element of ``x1`` is among ``x2``."""

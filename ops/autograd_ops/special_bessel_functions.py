@@ -185,7 +185,9 @@ def yn_x(xp: Any, t: Array, n: Any, x: Array) -> Array:
 
 
 @special_function(
-    x=yn_x, domain=POSITIVE, samples=(sample((3,), n=2), sample((2, 3), n=[[0], [3]]))
+    x=yn_x,
+    domain=POSITIVE,
+    samples=(sample((3,), n=2), sample((2, 3), n=[[0], [3]]), sample((2,), n=-2)),
 )
 def yn(n: Array, x: Array, /) -> Array:
     """Bessel function of the second kind of integer order; derivative as of `yv`."""

@@ -12,7 +12,7 @@ from autograd_core.graph import Array
 from autograd_core.operation import POSITIVE, sample
 from autograd_ops.special_gamma_functions import (
     COSTLY_PAIRS,
-    SHAPE,
+    QUANTILES_ABOVE,
     TRIPLES,
     UNIT,
     beta_density,
@@ -138,7 +138,7 @@ def pdtri(k: Any, p: Array, /) -> Array:
 
 # ------------------------------------------------------------------ chi-square
 
-DEGREES = {"v": SHAPE, "p": UNIT}
+DEGREES = {"v": POSITIVE, "p": UNIT}
 
 
 def chdtr_v(xp: Any, t: Array, v: Array, x: Array) -> Array:
@@ -149,9 +149,7 @@ def chdtr_x(xp: Any, t: Array, v: Array, x: Array) -> Array:
     return t * gamma_density(xp, v / 2, x / 2, t) / 2
 
 
-@special_function(
-    v=chdtr_v, x=chdtr_x, domain={"v": SHAPE, "x": POSITIVE}, samples=COSTLY_PAIRS
-)
+@special_function(v=chdtr_v, x=chdtr_x, domain=POSITIVE, samples=COSTLY_PAIRS)
 def chdtr(v: Array, x: Array, /) -> Array:
     """Chi-square distribution, ``gammainc(v / 2, x / 2)``; in x its density."""
 
@@ -164,9 +162,7 @@ def chdtrc_x(xp: Any, t: Array, v: Array, x: Array) -> Array:
     return chdtr_x(xp, -t, v, x)
 
 
-@special_function(
-    v=chdtrc_v, x=chdtrc_x, domain={"v": SHAPE, "x": POSITIVE}, samples=COSTLY_PAIRS
-)
+@special_function(v=chdtrc_v, x=chdtrc_x, domain=POSITIVE, samples=COSTLY_PAIRS)
 def chdtrc(v: Array, x: Array, /) -> Array:
     """``1 - chdtr(v, x)``, accurate where it is small; minus its derivatives."""
 
@@ -179,7 +175,7 @@ def chdtri_p(xp: Any, t: Array, v: Array, y: Array) -> Array:
     return -2 * t / gamma_density(xp, v / 2, y / 2, t)
 
 
-@special_function(v=chdtri_v, p=chdtri_p, domain=DEGREES, samples=COSTLY_PAIRS)
+@special_function(v=chdtri_v, p=chdtri_p, domain=DEGREES, samples=QUANTILES_ABOVE)
 def chdtri(v: Array, p: Array, /) -> Array:
     """Inverse of `chdtrc` in x; derivative in p minus one over the density."""
 
@@ -203,7 +199,7 @@ def gdtr_x(xp: Any, t: Array, a: Array, b: Array, x: Array) -> Array:
     a=gdtr_a,
     b=gdtr_b,
     x=gdtr_x,
-    domain={"a": POSITIVE, "b": SHAPE, "x": POSITIVE},
+    domain=POSITIVE,
     samples=TRIPLES,
 )
 def gdtr(a: Array, b: Array, x: Array, /) -> Array:
@@ -226,7 +222,7 @@ def gdtrc_x(xp: Any, t: Array, a: Array, b: Array, x: Array) -> Array:
     a=gdtrc_a,
     b=gdtrc_b,
     x=gdtrc_x,
-    domain={"a": POSITIVE, "b": SHAPE, "x": POSITIVE},
+    domain=POSITIVE,
     samples=TRIPLES,
 )
 def gdtrc(a: Array, b: Array, x: Array, /) -> Array:
@@ -235,7 +231,7 @@ def gdtrc(a: Array, b: Array, x: Array, /) -> Array:
 
 # ------------------------------------------------------------------ F
 
-RATIOS = {"dfn": SHAPE, "dfd": SHAPE}
+LARGER = (0.05, math.inf)
 
 
 def ratio(
@@ -253,21 +249,34 @@ def fdtr_x(xp: Any, t: Array, dfn: Array, dfd: Array, x: Array) -> Array:
 
 def fdtr_dfn(xp: Any, t: Array, dfn: Array, dfd: Array, x: Array) -> Array:
     place = ratio(xp, dfn, dfd, x, t)
-    slope = x * dfd / (dfd + dfn * x) ** 2
-    return betainc_a(xp, t, *place) / 2 + t * slope * beta_density(xp, *place, t)
+    moved = ratio_moved(xp, t * dfd, dfn, dfd, x)
+    return betainc_a(xp, t, *place) / 2 + moved
 
 
 def fdtr_dfd(xp: Any, t: Array, dfn: Array, dfd: Array, x: Array) -> Array:
     place = ratio(xp, dfn, dfd, x, t)
-    slope = x * dfn / (dfd + dfn * x) ** 2
-    return betainc_b(xp, t, *place) / 2 - t * slope * beta_density(xp, *place, t)
+    moved = ratio_moved(xp, t * dfn, dfn, dfd, x)
+    return betainc_b(xp, t, *place) / 2 - moved
+
+
+def ratio_moved(xp: Any, t: Array, dfn: Array, dfd: Array, x: Array) -> Array:
+    """Return what moving the ratio makes.
+
+    It is 0 at 0, where the density may have a pole. Small numbers meet large ones
+    first.
+    """
+    x = as_array(xp, x, t)
+    inside = x > 0
+    u = xp.where(inside, x, 1.0)
+    density = beta_density(xp, *ratio(xp, dfn, dfd, u, t), t)
+    return t * xp.where(inside, u / (dfd + dfn * u) ** 2 * density, 0.0)
 
 
 @special_function(
     dfn=fdtr_dfn,
     dfd=fdtr_dfd,
     x=fdtr_x,
-    domain=RATIOS | {"x": POSITIVE},
+    domain=POSITIVE,
     samples=TRIPLES,
 )
 def fdtr(dfn: Array, dfd: Array, x: Array, /) -> Array:
@@ -290,7 +299,7 @@ def fdtrc_x(xp: Any, t: Array, dfn: Array, dfd: Array, x: Array) -> Array:
     dfn=fdtrc_dfn,
     dfd=fdtrc_dfd,
     x=fdtrc_x,
-    domain=RATIOS | {"x": POSITIVE},
+    domain=POSITIVE,
     samples=TRIPLES,
 )
 def fdtrc(dfn: Array, dfd: Array, x: Array, /) -> Array:
@@ -313,11 +322,14 @@ def fdtri_p(xp: Any, t: Array, dfn: Array, dfd: Array, y: Array) -> Array:
     dfn=fdtri_dfn,
     dfd=fdtri_dfd,
     p=fdtri_p,
-    domain=RATIOS | {"p": UNIT},
+    domain={"dfn": LARGER, "dfd": LARGER, "p": UNIT},
     samples=TRIPLES,
 )
 def fdtri(dfn: Array, dfd: Array, p: Array, /) -> Array:
-    """Inverse of `fdtr` in x; derivative in p one over the density."""
+    """Inverse of `fdtr` in x; derivative in p one over the density.
+
+    Checked from shapes of 0.05 on: of smaller ones values are 0 or beyond all numbers.
+    """
 
 
 # ------------------------------------------------------------------ Student's t
@@ -344,7 +356,7 @@ def stdtr_t(xp: Any, t: Array, df: Array, x: Array) -> Array:
 @special_function(
     df=stdtr_df,
     x=stdtr_t,
-    domain={"df": SHAPE, "x": (0.1, math.inf)},
+    domain={"df": POSITIVE, "x": (0.1, math.inf)},
     samples=COSTLY_PAIRS,
 )
 def stdtr(df: Array, x: Array, /) -> Array:

@@ -10,23 +10,50 @@ import math
 from typing import Any
 
 from autograd_core.declare import constant
+from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.operation import POSITIVE, sample
-from autograd_ops.special_moments import beta_moment, gamma_moment
+from autograd_ops.special_moments import (
+    beta_derivative,
+    beta_factor,
+    beta_means,
+    gamma_derivative,
+    gamma_factor,
+    gamma_means,
+)
 from autograd_ops.special_support import as_array, special_function
 from autograd_ops.special_zeta import hurwitz_derivative
 
 EXTENSION = "special"
 
 UNIT = (0.0, 1.0)
-SHAPE = (0.5, 50.0)
-"""Of incomplete functions: their second derivatives lose digits in shapes near 0, all
-of them in large ones, as the logarithm of the density is a difference of large numbers.
-"""
+
+
+def at_the_end(xp: Any, a: Array, b: Array, x: Array) -> tuple[Array, Array, Array]:
+    """Return arguments of which the last is near 0, beside ordinary shapes."""
+    return a, b, 1e-7 * x
+
+
+def small_shape(xp: Any, a: Array, p: Array) -> tuple[Array, Array]:
+    """Return thousandths of a shape, and a probability below which is almost all."""
+    return a / 256, 1 - p / 10
+
+
+def small_shape_above(xp: Any, a: Array, p: Array) -> tuple[Array, Array]:
+    """Return `small_shape`, the probability counted from above."""
+    return a / 256, p / 10
+
+
+def logarithm(xp: Any, y: Array) -> Array:
+    """Return how a quantile of a small shape is looked at, which is very small."""
+    return xp.log(y)
+
 
 PAIRS = (sample((2, 1), (3,)),)
 COSTLY_PAIRS = (sample((2, 1, 1), (2,)),)
-TRIPLES = (sample((2,), (), ()),)
+QUANTILES = (*COSTLY_PAIRS, sample((), ()).of(small_shape).seen(logarithm))
+QUANTILES_ABOVE = (*COSTLY_PAIRS, sample((), ()).of(small_shape_above).seen(logarithm))
+TRIPLES = (sample((2,), (2,), ()), sample((), (), ()).of(at_the_end))
 """Few calls, and such as do not grow long: each element of some is an integral."""
 
 # ------------------------------------------------------------------ gamma
@@ -106,7 +133,20 @@ def polygamma(n: Any, x: Array, /) -> Array:
     """Derivative of `psi` of order n; derivative ``polygamma(n + 1, x)``."""
 
 
+def require_dimension(d: int) -> None:
+    """Raise unless there is a dimension; SciPy makes a number of what is none."""
+    if d < 1:
+        raise error(
+            ValueError,
+            "special.multigammaln",
+            "d must be a whole number from 1 on",
+            describe(d),
+            "It is the dimension of matrices.",
+        )
+
+
 def multigammaln_a(xp: Any, t: Array, a: Array, d: int) -> Array:
+    require_dimension(d)
     total = xp.special.psi(a)
     for j in range(1, d):
         total = total + xp.special.psi(a - j / 2)
@@ -114,6 +154,7 @@ def multigammaln_a(xp: Any, t: Array, a: Array, d: int) -> Array:
 
 
 def multigammaln_forward(xp: Any, a: Array, d: int) -> Array:
+    require_dimension(d)
     total = xp.special.gammaln(a) + d * (d - 1) / 4 * math.log(math.pi)
     for j in range(1, d):
         total = total + xp.special.gammaln(a - j / 2)
@@ -200,55 +241,47 @@ def gamma_density(xp: Any, a: Array, x: Array, t: Array) -> Array:
     return xp.exp(xp.special.xlogy(a - 1, x) - x - xp.special.gammaln(a))
 
 
-def gamma_power(xp: Any, a: Array, x: Array, order: int) -> Array:
-    """Return the integral of `gammainc_moment` of any order from 0 on."""
-    if order == 0:
-        return xp.special.gammainc(a, x)
-    return xp.special.gammainc_moment(a, x, order=order)
-
-
-def gammainc_moment_a(xp: Any, t: Array, a: Array, x: Array, order: int) -> Array:
-    a = as_array(xp, a, t)
-    moved = order * xp.special.polygamma(1, a) * gamma_power(xp, a, x, order - 1)
-    return t * (gamma_power(xp, a, x, order + 1) - moved)
-
-
-def gammainc_moment_x(xp: Any, t: Array, a: Array, x: Array, order: int) -> Array:
+def gammainc_derivative_a(xp: Any, t: Array, a: Array, x: Array, order: int) -> Array:
     a, x = as_array(xp, a, t), as_array(xp, x, t)
-    logarithm = xp.log(xp.where(x > 0, x, 1.0)) - xp.special.psi(a)
-    return t * (gamma_density(xp, a, x, t) * logarithm**order)
+    return t * xp.special.gammainc_derivative(a, x, order=order + 1)
+
+
+def gammainc_derivative_x(xp: Any, t: Array, a: Array, x: Array, order: int) -> Array:
+    a, x = as_array(xp, a, t), as_array(xp, x, t)
+    logarithm = xp.log(xp.where(x > 0, x, 1.0))
+    factor = gamma_factor(logarithm, gamma_means(xp, a, order))
+    return t * (gamma_density(xp, a, x, t) * factor)
 
 
 @special_function(
-    a=gammainc_moment_a,
-    x=gammainc_moment_x,
-    domain={"a": SHAPE, "x": (0.0, 100.0)},
-    samples=(sample((), (), order=1),),
-    implementation=gamma_moment,
+    a=gammainc_derivative_a,
+    x=gammainc_derivative_x,
+    domain={"a": POSITIVE, "x": (0.0, 100.0)},
+    samples=(sample((2,), (2,), order=1),),
+    implementation=gamma_derivative,
 )
-def gammainc_moment(a: Array, x: Array, /, *, order: int = 1) -> Array:
-    """Integral up to x of the gamma density times ``(log(t) - psi(a))**order``.
+def gammainc_derivative(a: Array, x: Array, /, *, order: int = 1) -> Array:
+    """Derivative of `gammainc` in a, of any order, by quadrature.
 
-    Of order 1 it is the derivative of `gammainc` in ``a``. Not in SciPy.
+    It is the integral up to x of the density's derivative. In x that itself: the
+    density times a polynomial of ``log(x) - psi(a)``. Not in SciPy.
     """
 
 
 def gammainc_a(xp: Any, t: Array, a: Array, x: Array) -> Array:
     a, x = as_array(xp, a, t), as_array(xp, x, t)
-    return t * xp.special.gammainc_moment(a, x, order=1)
+    return t * xp.special.gammainc_derivative(a, x, order=1)
 
 
 def gammainc_x(xp: Any, t: Array, a: Array, x: Array) -> Array:
     return t * gamma_density(xp, a, x, t)
 
 
-@special_function(
-    a=gammainc_a, x=gammainc_x, domain={"a": SHAPE, "x": POSITIVE}, samples=COSTLY_PAIRS
-)
+@special_function(a=gammainc_a, x=gammainc_x, domain=POSITIVE, samples=COSTLY_PAIRS)
 def gammainc(a: Array, x: Array, /) -> Array:
     """Regularised lower incomplete gamma function; in x the gamma density.
 
-    In ``a`` `gammainc_moment`, by quadrature.
+    In ``a`` `gammainc_derivative`, by quadrature.
     """
 
 
@@ -263,7 +296,7 @@ def gammaincc_x(xp: Any, t: Array, a: Array, x: Array) -> Array:
 @special_function(
     a=gammaincc_a,
     x=gammaincc_x,
-    domain={"a": SHAPE, "x": POSITIVE},
+    domain=POSITIVE,
     samples=COSTLY_PAIRS,
 )
 def gammaincc(a: Array, x: Array, /) -> Array:
@@ -278,11 +311,11 @@ def gammaincinv_p(xp: Any, t: Array, a: Array, y: Array) -> Array:
     return t / gamma_density(xp, a, y, t)
 
 
-PROBABILITY = {"a": SHAPE, "p": UNIT}
+PROBABILITY = {"a": POSITIVE, "p": UNIT}
 
 
 @special_function(
-    a=gammaincinv_a, p=gammaincinv_p, domain=PROBABILITY, samples=COSTLY_PAIRS
+    a=gammaincinv_a, p=gammaincinv_p, domain=PROBABILITY, samples=QUANTILES
 )
 def gammaincinv(a: Array, p: Array, /) -> Array:
     """Inverse of `gammainc` in x; derivative in p one over the gamma density."""
@@ -293,7 +326,7 @@ def gammainccinv_p(xp: Any, t: Array, a: Array, y: Array) -> Array:
 
 
 @special_function(
-    a=gammaincinv_a, p=gammainccinv_p, domain=PROBABILITY, samples=COSTLY_PAIRS
+    a=gammaincinv_a, p=gammainccinv_p, domain=PROBABILITY, samples=QUANTILES_ABOVE
 )
 def gammainccinv(a: Array, p: Array, /) -> Array:
     """Inverse of `gammaincc` in x; derivative in p minus one over the gamma density."""
@@ -309,84 +342,63 @@ def beta_density(xp: Any, a: Array, b: Array, x: Array, t: Array) -> Array:
     return xp.exp(powers - xp.special.betaln(a, b))
 
 
-def beta_power(xp: Any, a: Array, b: Array, x: Array, m: int, n: int) -> Array:
-    """Return the integral of `betainc_moment` of any orders from 0 on."""
-    if m == n == 0:
-        return xp.special.betainc(a, b, x)
-    return xp.special.betainc_moment(a, b, x, m=m, n=n)
-
-
-def betainc_moment_a(
+def betainc_derivative_a(
     xp: Any, t: Array, a: Array, b: Array, x: Array, m: int, n: int
 ) -> Array:
     a, b, x = as_array(xp, a, t), as_array(xp, b, t), as_array(xp, x, t)
-    whole = xp.special.polygamma(1, a + b)
-    slope = beta_power(xp, a, b, x, m + 1, n)
-    if m:
-        own = xp.special.polygamma(1, a) - whole
-        slope = slope - m * own * beta_power(xp, a, b, x, m - 1, n)
-    if n:
-        slope = slope + n * whole * beta_power(xp, a, b, x, m, n - 1)
-    return t * slope
+    return t * xp.special.betainc_derivative(a, b, x, m=m + 1, n=n)
 
 
-def betainc_moment_b(
+def betainc_derivative_b(
     xp: Any, t: Array, a: Array, b: Array, x: Array, m: int, n: int
 ) -> Array:
     a, b, x = as_array(xp, a, t), as_array(xp, b, t), as_array(xp, x, t)
-    whole = xp.special.polygamma(1, a + b)
-    slope = beta_power(xp, a, b, x, m, n + 1)
-    if n:
-        own = xp.special.polygamma(1, b) - whole
-        slope = slope - n * own * beta_power(xp, a, b, x, m, n - 1)
-    if m:
-        slope = slope + m * whole * beta_power(xp, a, b, x, m - 1, n)
-    return t * slope
+    return t * xp.special.betainc_derivative(a, b, x, m=m, n=n + 1)
 
 
-def betainc_moment_x(
+def betainc_derivative_x(
     xp: Any, t: Array, a: Array, b: Array, x: Array, m: int, n: int
 ) -> Array:
     a, b, x = as_array(xp, a, t), as_array(xp, b, t), as_array(xp, x, t)
-    inside = (x > 0) & (x < 1)
-    u = xp.where(inside, x, 0.5)
-    whole = xp.special.psi(a + b)
-    factor = (xp.log(u) - xp.special.psi(a) + whole) ** m
-    factor = factor * (xp.log1p(-u) - xp.special.psi(b) + whole) ** n
+    u = xp.where((x > 0) & (x < 1), x, 0.5)
+    means = beta_means(xp, a, b, m, n)
+    factor = beta_factor(xp.log(u), xp.log1p(-u), (m, n), means)
     return t * (beta_density(xp, a, b, x, t) * factor)
 
 
 @special_function(
-    a=betainc_moment_a,
-    b=betainc_moment_b,
-    x=betainc_moment_x,
-    domain={"a": SHAPE, "b": SHAPE, "x": UNIT},
-    samples=(sample((), (), (), m=1, n=0),),
-    implementation=beta_moment,
+    a=betainc_derivative_a,
+    b=betainc_derivative_b,
+    x=betainc_derivative_x,
+    domain={"a": POSITIVE, "b": POSITIVE, "x": UNIT},
+    samples=(sample((2,), (2,), (), m=1, n=0),),
+    implementation=beta_derivative,
 )
-def betainc_moment(a: Array, b: Array, x: Array, /, *, m: int = 0, n: int = 0) -> Array:
-    """Integral up to x of the beta density times powers of two centred logarithms.
+def betainc_derivative(
+    a: Array, b: Array, x: Array, /, *, m: int = 0, n: int = 0
+) -> Array:
+    """Derivative of `betainc`, m times in a and n times in b, by quadrature.
 
-    ``(log(t) - psi(a) + psi(a+b))**m (log(1-t) - psi(b) + psi(a+b))**n``; of orders
-    (1, 0) it is the derivative of `betainc` in ``a``, of (0, 1) in ``b``. Not in SciPy.
+    It is the integral up to x of the density's derivative. In x that itself: the
+    density times a polynomial of the logarithms of x and 1 - x. Not in SciPy.
     """
 
 
 def betainc_a(xp: Any, t: Array, a: Array, b: Array, x: Array) -> Array:
     a, b, x = as_array(xp, a, t), as_array(xp, b, t), as_array(xp, x, t)
-    return t * xp.special.betainc_moment(a, b, x, m=1, n=0)
+    return t * xp.special.betainc_derivative(a, b, x, m=1, n=0)
 
 
 def betainc_b(xp: Any, t: Array, a: Array, b: Array, x: Array) -> Array:
     a, b, x = as_array(xp, a, t), as_array(xp, b, t), as_array(xp, x, t)
-    return t * xp.special.betainc_moment(a, b, x, m=0, n=1)
+    return t * xp.special.betainc_derivative(a, b, x, m=0, n=1)
 
 
 def betainc_x(xp: Any, t: Array, a: Array, b: Array, x: Array) -> Array:
     return t * beta_density(xp, a, b, x, t)
 
 
-SHAPES = {"a": SHAPE, "b": SHAPE}
+SHAPES = {"a": POSITIVE, "b": POSITIVE}
 
 
 @special_function(
@@ -395,7 +407,7 @@ SHAPES = {"a": SHAPE, "b": SHAPE}
 def betainc(a: Array, b: Array, x: Array, /) -> Array:
     """Regularised incomplete beta function; derivative in x the beta density.
 
-    In ``a`` and ``b`` `betainc_moment`, by quadrature.
+    In ``a`` and ``b`` `betainc_derivative`, by quadrature.
     """
 
 
@@ -483,7 +495,7 @@ ZETA = {"x": (1.2, math.inf), "q": POSITIVE}
     x=zeta_derivative_x,
     q=zeta_derivative_q,
     domain=ZETA,
-    samples=(sample((2,), (), order=1),),
+    samples=(sample((3,), (3,), order=1),),
     implementation=hurwitz_derivative,
 )
 def zeta_derivative(x: Array, q: Array, /, *, order: int = 1) -> Array:
@@ -494,7 +506,26 @@ def zeta_derivative(x: Array, q: Array, /, *, order: int = 1) -> Array:
 
 
 def zeta_x(xp: Any, t: Array, x: Array, q: Any) -> Array:
-    return zeta_derivative_x(xp, t, x, 1.0 if q is None else q, 0)
+    if q is not None:
+        return zeta_derivative_x(xp, t, x, q, 0)
+    low = x < -1
+    near = zeta_derivative_x(xp, t, xp.where(low, 0.0, x), 1.0, 0)
+    return xp.where(low, t * reflected_slope(xp, xp.where(low, x, -2.0)), near)
+
+
+def reflected_slope(xp: Any, x: Array) -> Array:
+    """Return the derivative of Riemann's zeta function at ``x < -1``.
+
+    By the functional equation, ``2**x pi**(x-1) sin(pi x/2) gamma(1-x) zeta(1-x)``.
+    """
+    u = 1 - x
+    factor = xp.exp(x * math.log(2 * math.pi) + xp.special.gammaln(u)) / math.pi
+    sine, cosine = xp.sin(math.pi / 2 * x), xp.cos(math.pi / 2 * x)
+    q = xp.ones_like(u)
+    value = xp.special.zeta_derivative(u, q, order=0)
+    slope = xp.special.zeta_derivative(u, q, order=1)
+    turn = (math.log(2 * math.pi) - xp.special.psi(u)) * sine + math.pi / 2 * cosine
+    return factor * (turn * value - sine * slope)
 
 
 def zeta_q(xp: Any, t: Array, x: Array, q: Array) -> Array:
@@ -519,6 +550,15 @@ def zetac_x(xp: Any, t: Array, x: Array) -> Array:
     return zeta_x(xp, t, x, None)
 
 
-@special_function(x=zetac_x, domain=(1.2, math.inf))
+def below_the_pole(xp: Any, x: Array) -> Array:
+    """Return numbers on the other side of 1, among them 0."""
+    return 2 - x
+
+
+@special_function(
+    x=zetac_x,
+    domain=(1.2, math.inf),
+    samples=(sample((2, 3)), sample((3,)).of(below_the_pole)),
+)
 def zetac(x: Array, /) -> Array:
     """Riemann's zeta function minus 1; derivative `zeta_derivative`."""

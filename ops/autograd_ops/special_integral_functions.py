@@ -170,7 +170,11 @@ def lpmv_x(xp: Any, t: Array, m: Any, v: Any, x: Array, y: Array) -> Array:
     "v",
     x=lpmv_x,
     domain=(-1.0, 1.0),
-    samples=(sample((3,), m=1, v=2.0), sample((2,), m=[0, 2], v=[3.0, 2.5])),
+    samples=(
+        sample((3,), m=1, v=2.0),
+        sample((2,), m=[0, 2], v=[3.0, 2.5]),
+        sample((2,), m=-1, v=2.0),
+    ),
 )
 def lpmv(m: Any, v: Array, x: Array, /) -> Array:
     """Associated Legendre function of whole order m and degree v.

@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from autograd_core.backend import backend, backend_of, implement, is_array
+from autograd_core.batching import pointwise
 from autograd_core.declare import elementwise, general
 from autograd_core.errors import dtype_name, error
 from autograd_core.graph import Array
 from autograd_core.operation import REAL, Domain, Function, Sample, sample
-from autograd_core.tensor import lowest
+from autograd_core.tensor import lowest, namespace_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +28,7 @@ def special_function(**declared: Any) -> Callable[[Callable[P, R]], Callable[P, 
     def decorate(declaration: Callable[P, R]) -> Callable[P, R]:
         defaults: dict[str, Any] = {
             "takes_complex": False,
-            "samples": (sample((2, 3)),),
+            "samples": (sample((2, 3)), sample(())),
             "implementation": partial(through_scipy, declaration.__name__),
         }
         return elementwise(**(defaults | declared))(declaration)
@@ -54,6 +55,7 @@ def partly_known(
             samples=samples,
             domain=domain,
             broadcasts=True,
+            batching=pointwise,
             takes_complex=False,
             implementation=partial(through_scipy, declaration.__name__),
         )(declaration)
@@ -117,8 +119,8 @@ def as_array(xp: Any, x: Any, t: Array) -> Array:
     if not hasattr(x, "dtype"):
         return xp.zeros_like(t) + x
     raw = lowest(x)
-    if raw is x and not backend_of(raw).is_floating(raw.dtype):
-        return backend_of(raw).astype(raw, t.dtype)
+    if not backend_of(raw).is_floating(raw.dtype):
+        return namespace_of(x).astype(x, t.dtype)
     return x
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from autograd_core.graph import Array
-from autograd_ops.special_moments import together
+from autograd_ops.special_moments import require_order, together
 
 TERMS = 12
 """Terms summed before the Euler-Maclaurin formula takes the rest."""
@@ -40,6 +40,7 @@ def hurwitz_derivative(xp: Any, x: Array, q: Array, order: int) -> Array:
     differentiated in x): the first terms, the integral of the rest, half of the next
     term, and its odd derivatives times Bernoulli numbers.
     """
+    require_order("special.zeta_derivative", order=order)
     x, q = together(xp, x, q)
     total = xp.zeros_like(x)
     for k in range(TERMS):

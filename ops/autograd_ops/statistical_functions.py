@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autograd_core.batching import along_axis_or_flat
 from autograd_core.declare import general, kink, linear
 from autograd_core.graph import Array
 from autograd_core.masks import Masked
@@ -238,7 +239,7 @@ SCANS = (
 )
 
 
-@linear(x=cumulative_sum_transpose, samples=SCANS)
+@linear(x=cumulative_sum_transpose, batching=along_axis_or_flat, samples=SCANS)
 def cumulative_sum(
     x: Array, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
 ) -> Array:
@@ -295,6 +296,7 @@ def cumulative_prod_vjp(
 @general(
     jvp={"x": cumulative_prod_jvp},
     vjp={"x": cumulative_prod_vjp},
+    batching=along_axis_or_flat,
     holomorphic=True,
     samples=SCANS,
 )

@@ -16,9 +16,18 @@ from autograd_core.declare import general
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.operation import function, sample
-from autograd_core.tensor import Tracked, holds_tracked, is_complex, lowest
+from autograd_core.tensor import (
+    Tracked,
+    holds_tracked,
+    is_complex,
+    lowest,
+    namespace_of,
+    stopped,
+)
+from autograd_ops import batching_rules as batched
+from autograd_ops.axes import positions
 from autograd_ops.data_type_functions import astype
-from autograd_ops.indexing_functions import positions, read, take
+from autograd_ops.indexing_functions import getitem, read, take
 from autograd_ops.manipulation_functions import broadcast_to, reshape
 from autograd_ops.searching_functions import where
 
@@ -98,6 +107,7 @@ def index_set_value_vjp(xp: Any, t: Array, key: Any) -> Array:
     jvp={"x": index_set_x, "value": index_set_value_jvp},
     vjp={"x": index_set_x, "value": index_set_value_vjp},
     implementation=index_set_forward,
+    batching=batched.written_into,
     broadcasts=True,
     samples=(
         sample((3, 4), (4,), key=(1, ...)),
@@ -117,29 +127,35 @@ def index_set(x: Array, value: Array, /, *, key: Any) -> Array:
 def array_set(x: Array, value: Array, key: Any) -> Array:
     """Return ``x`` with a value where integer arrays and masks say."""
     parts = key if isinstance(key, tuple) else (key,)
-    if len(parts) == 1 and value.shape == () and parts[0].shape == x.shape:
-        raw = lowest(parts[0])
-        if backend_of(raw).isdtype(raw.dtype, "bool"):
-            return where(raw, value, x)
-    raw, count = positions(x, tuple(x.shape))
-    places = raw.getitem(count, key=key)
+    if len(parts) == 1 and value.shape == () and is_mask_of(parts[0], x):
+        mask = stopped(parts[0])
+        ones = (1,) * (len(x.shape) - len(mask.shape))
+        return where(reshape(mask, (*mask.shape, *ones)), value, x)
+    places = getitem(positions(x, tuple(x.shape)), key=key)
     value = broadcast_to(value, tuple(places.shape))
     n, size = math.prod(places.shape), math.prod(x.shape)
     if n == 0:
         return x
-    source, found = last_writers(raw, raw.reshape(places, (n,)), size)
+    source, found = last_writers(reshape(places, (n,)), size)
     moved = take(reshape(value, (n,)), source, axis=0)
     return reshape(where(found, moved, reshape(x, (size,))), tuple(x.shape))
 
 
-def last_writers(raw: Any, places: Array, size: int) -> tuple[Array, Array]:
+def is_mask_of(part: Any, x: Array) -> bool:
+    """Say whether a part of a key is a mask of the first axes of an array."""
+    raw, shape = lowest(part), getattr(part, "shape", ())
+    boolean = is_array(raw) and backend_of(raw).isdtype(raw.dtype, "bool")
+    return boolean and tuple(shape) == tuple(x.shape[: len(shape)])
+
+
+def last_writers(places: Array, size: int) -> tuple[Array, Array]:
     """Return for each of ``size`` slots the last index that names it, and if one does.
 
     A stable sort says it, as libraries leave open which of several writes counts.
     """
-    order = raw.argsort(places, stable=True)
-    ordered = raw.take(places, order)
-    slots = raw.arange(size, dtype=places.dtype, device=raw.device_of(places))
-    last = raw.searchsorted(ordered, slots, side="right") - 1
-    last = raw.clip(last, 0, math.prod(places.shape) - 1)
-    return raw.take(order, last), raw.take(ordered, last) == slots
+    xp, slots = namespace_of(places), positions(places, (size,))
+    order = xp.argsort(places, stable=True)
+    ordered = xp.take(places, order)
+    last = xp.searchsorted(ordered, slots, side="right") - 1
+    last = xp.clip(last, 0, math.prod(places.shape) - 1)
+    return xp.take(order, last), xp.take(ordered, last) == slots

@@ -87,7 +87,7 @@ def references():
         "k1": (lambda x: mp.besselk(1, x), [0.01, 30.0]),
         "k0e": (scaled(lambda x: mp.besselk(0, x), 1), [0.01, 30.0]),
         "k1e": (scaled(lambda x: mp.besselk(1, x), 1), [0.01, 30.0]),
-        "zetac": (mp.zeta, [1.25, 3.0]),
+        "zetac": (mp.zeta, [-44.0, -5.5, -1.5, 0.0, 0.5, 1.25, 3.0]),
     }
 
 
@@ -150,7 +150,11 @@ SHAPES = [
     ("gammainc", lower_gamma, (3.0, 9.0)),
     ("gammainc", lower_gamma, (40.0, 35.0)),
     ("gammaincc", lambda mp, a, x: 1 - lower_gamma(mp, a, x), (2.0, 25.0)),
+    ("gammainc", lower_gamma, (0.003, 1e-9)),
+    ("gammainc", lower_gamma, (0.003, 2.0)),
     ("betainc", lower_beta, (0.5, 2.5, 0.3)),
+    ("betainc", lower_beta, (0.003, 0.7, 1e-6)),
+    ("betainc", lower_beta, (2.0, 0.003, 0.999)),
     ("betainc", lower_beta, (4.0, 2.0, 0.97)),
     ("zeta", lambda mp, x, q: mp.zeta(x, q), (1.25, 0.5)),
     ("zeta", lambda mp, x, q: mp.zeta(x, q), (6.0, 30.0)),
@@ -161,6 +165,40 @@ SHAPES = [
     ("inv_boxcox", lambda mp, x, p: (1 + p * x) ** (1 / p), (3.0, 0.25)),
     ("inv_boxcox", lambda mp, x, p: (1 + p * x) ** (1 / p), (0.5, 0.125)),
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "point", "orders"),
+    [
+        ("gammainc_derivative", (2.0, 0.5), {"order": -1}),
+        ("gammainc_derivative", (2.0, 0.5), {"order": 1.5}),
+        ("betainc_derivative", (2.0, 3.0, 0.5), {"m": 1, "n": -1}),
+        ("zeta_derivative", (2.0, 0.5), {"order": -1}),
+    ],
+)
+def test_an_order_is_a_whole_number_from_0_on(name, point, orders):
+    function = getattr(xp.special, name)
+    arguments = [np.asarray(x) for x in point]
+    for call in (function, ag.grad(function)):
+        with pytest.raises(ValueError, match=f"special.{name}: . must|: order must"):
+            call(*arguments, **orders)
+
+
+@pytest.mark.parametrize("place", [0.3, 0.9])
+def test_no_derivative_is_the_function_itself(place):
+    """Both below the mean and above it."""
+    x = np.asarray(place)
+    got = xp.special.gammainc_derivative(0.5, x, order=0)
+    assert got == special.gammainc(0.5, x)
+    assert xp.special.betainc_derivative(2.0, 3.0, x) == special.betainc(2.0, 3.0, x)
+    slopes = [
+        float(ag.grad(f)(np.asarray(0.5)))
+        for f in (
+            lambda a: xp.special.gammainc_derivative(a, x, order=0),
+            lambda a: xp.special.gammainc(a, x),
+        )
+    ]
+    assert slopes[0] == slopes[1]
 
 
 @pytest.mark.parametrize(("name", "reference", "point"), SHAPES)

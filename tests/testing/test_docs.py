@@ -1,15 +1,19 @@
-"""docs/testing.md: generated parts are fresh, commands run, its claims hold."""
+"""The documentation: generated parts are fresh, commands run, its claims hold."""
 
+import importlib
 import importlib.util
 import re
 import shlex
 import warnings
+from contextlib import redirect_stdout
 from io import StringIO
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from core_support import ROOT
 
+import autograd_core as ag
 from autograd_core.testing import command
 from autograd_core.testing.properties import PROPERTIES
 
@@ -93,6 +97,143 @@ def test_the_command_checks_rewrites_and_inserts(tmp_path, monkeypatch, capsys):
     assert generate.main(["--insert", "mutation"]) == 0
     assert "\n\n| measured |\n\n<!-- end -->" in path.read_text()
     assert generate.main(["--check"]) == 0
+
+
+# ------------------------------------------------------------------ operators
+
+DOCS = ROOT / "docs"
+INDEX = DOCS / "operators/index.md"
+PAGES_OF_OPERATORS = sorted(set(INDEX.parent.glob("*.md")) - {INDEX})
+
+
+def test_operators_are_what_is_public_and_no_library_or_array():
+    rest = set(ag.__all__) - set(generate.operators())
+    assert {"grad", "vmap", "custom_vjp", "scan", "map"} <= set(generate.operators())
+    assert rest == {
+        *("Backend", "Constant", "Tensor", "ops", "pytree", "testing", "use_backend"),
+        *("backends", "get_backend", "register_backend", "set_backend"),
+    }
+
+
+@pytest.mark.parametrize("name", generate.operators())
+def test_every_operator_has_a_page_and_a_row_in_both_tables(name):
+    page = generate.pages_of_operators()[name]
+    row = f"| [`{name}`]({page.name}) |"
+    tables = INDEX.read_text(encoding="utf-8").split("<!-- generated: ")[1:]
+    assert [row in table for table in tables] == [True, True]
+
+
+def test_an_operator_without_a_page_or_a_row_raises(monkeypatch):
+    monkeypatch.setattr(ag, "__all__", [*ag.__all__, "invented"])
+    monkeypatch.setattr(ag, "invented", ag.testing.check_grads, raising=False)
+    for name in ("operators", "elsewhere"):
+        with pytest.raises(ValueError, match="pages without one: invented"):
+            generate.SOURCES[name]("")
+
+
+@pytest.mark.parametrize("page", PAGES_OF_OPERATORS, ids=lambda page: page.stem)
+def test_pages_of_operators_are_short_and_say_the_same_things(page):
+    text = page.read_text(encoding="utf-8")
+    assert 20 <= len(text.splitlines()) <= 75
+    for part in ("```python\n", "**Cost.** ", "**Beside.** ", "**Pitfall.** "):
+        assert part in text
+
+
+def names_of(library, text):
+    return set(re.findall(rf"`({library}\.[A-Za-z_.]+)", text))
+
+
+@pytest.mark.parametrize("library", ["jax", "torch"])
+def test_the_names_of_other_libraries_exist(library):
+    pytest.importorskip(library)
+    names = names_of(library, INDEX.read_text(encoding="utf-8"))
+    assert len(names) > 20
+    for name in names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert found(name) is not None, name
+
+
+def found(name):
+    """Return what a dotted name stands for, modules imported on the way."""
+    first, *rest = name.split(".")
+    value, path = importlib.import_module(first), first
+    for part in rest:
+        path += f".{part}"
+        if not hasattr(value, part):
+            importlib.import_module(path)
+        value = getattr(value, part)
+    return value
+
+
+def printed_and_said(text):
+    """Yield what each block of a page prints, and what the comments say it does."""
+    scope = {}
+    for block in generate.BLOCK.finditer(text):
+        if "notest" in block["info"]:
+            continue
+        if "continuation" not in block["info"]:
+            scope = {"__name__": "fence"}
+        said, after = [], False
+        for line in block["code"].splitlines():
+            if line.lstrip().startswith("print("):
+                said.append(line.partition("  # ")[2])
+                after = True
+            elif after := after and line.startswith("# "):
+                said.append(line.removeprefix("# "))
+        printed = StringIO()
+        with redirect_stdout(printed):
+            exec(compile(block["code"], "<docs>", "exec"), scope)
+        yield " ".join(printed.getvalue().split()), " ".join(" ".join(said).split())
+
+
+SHOWN = [*PAGES_OF_OPERATORS, DOCS / "cookbook.md", DOCS / "quickstart.md"]
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+def test_comments_say_what_is_printed(page):
+    for printed, said in printed_and_said(page.read_text(encoding="utf-8")):
+        assert printed == said
+
+
+def test_a_comment_that_says_something_else_is_found():
+    page = "```python\nprint(1)\n# 1\nx = 2\n# no\nprint(x)  # 3\n```\n"
+    assert list(printed_and_said(page)) == [("1 2", "1 3")]
+
+
+PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
+
+
+def test_pictures_are_small_titled_and_shown():
+    texts = [page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md")]
+    assert PICTURES
+    for picture in PICTURES:
+        root = ElementTree.parse(picture).getroot()
+        (title,) = root.iter("{http://www.w3.org/2000/svg}title")
+        assert any(f"![{title.text}](../pictures/{picture.name})" in x for x in texts)
+        assert picture.stat().st_size < 4096
+
+
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?P<path>[^)#:\s]*)(?:#(?P<part>[^)\s]*))?\)", re.ASCII)
+
+
+@pytest.mark.parametrize("page", generate.PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for link in LINK.finditer(re.sub(r"`[^`]*`", "", text)):
+        target = page.parent / link["path"] if link["path"] else page
+        assert target.exists(), link[0]
+        if link["part"]:
+            assert link["part"] in anchors(target), link[0]
+
+
+def anchors(page):
+    """Return the anchors of a page's titles, as GitHub makes them."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    kept = [re.sub(r"[^\w\- ]", "", title.lower()) for title in titles]
+    return [title.replace(" ", "-") for title in kept]
 
 
 # ------------------------------------------------------------------ what it shows

@@ -100,6 +100,17 @@ def test_a_run_can_be_repeated():
     assert once.outcomes != run(["sin", "exp"], sample=1, seed=6).outcomes
 
 
+def test_a_new_operation_changes_a_sample_in_its_own_places_only():
+    chosen = {"faults": ["negated", "scaled", "noisy"], "sample": 6}
+    before = run(["sin", "exp"], **chosen).outcomes
+    after = run(["sin", "exp", "tan"], **chosen).outcomes
+    new = [outcome for outcome in after if outcome.operation == "tan"]
+    stays = [outcome for outcome in after if outcome.operation != "tan"]
+    assert new
+    assert stays
+    assert set(stays) <= set(before)
+
+
 def test_several_processes_do_the_same():
     chosen = {"operations": ["sin", "exp"], "faults": ["negated", "noisy"]}
     assert run(**chosen, jobs=2).outcomes == run(**chosen).outcomes
