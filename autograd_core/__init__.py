@@ -24,12 +24,19 @@ from autograd_core.backend import (
     set_backend,
     use_backend,
 )
-from autograd_core.checkpointing import checkpoint, checkpoint_name
-from autograd_core.control_flow import cond, fori_loop, map, scan, switch, while_loop
-from autograd_core.custom import custom_jvp, custom_vjp
 from autograd_core.forward import jvp
-from autograd_core.hooks import gradient_hook
-from autograd_core.jacobians import (
+from autograd_core.operators.checkpointing import checkpoint, checkpoint_name
+from autograd_core.operators.control_flow import (
+    cond,
+    fori_loop,
+    map,
+    scan,
+    switch,
+    while_loop,
+)
+from autograd_core.operators.custom import custom_jvp, custom_vjp
+from autograd_core.operators.hooks import gradient_hook
+from autograd_core.operators.jacobians import (
     derivative,
     elementwise_grad,
     hessian,
@@ -39,12 +46,12 @@ from autograd_core.jacobians import (
     jacrev,
     laplacian,
 )
-from autograd_core.linear import linear_transpose, linearize
-from autograd_core.ravel import ravel_pytree
-from autograd_core.residuals import saved_residuals
+from autograd_core.operators.linear import linear_transpose, linearize
+from autograd_core.operators.ravel import ravel_pytree
+from autograd_core.operators.residuals import saved_residuals
+from autograd_core.operators.vmap import vmap
 from autograd_core.reverse import grad, stop_gradient, value_and_grad, vjp
 from autograd_core.tensor import Constant, Tensor
-from autograd_core.vmap import vmap
 
 __version__ = "0.1.0"
 

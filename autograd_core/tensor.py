@@ -598,7 +598,7 @@ class Batched(Masks, Tracked):
             how,
             "a batch of values in vmap is no one value",
             f"{self.value.shape[0]} examples of {describe(self)}",
-            "Choose with where, autograd_core.cond or while_loop, which take batches.",
+            "Choose with where, autograd_core.cond or while_loop, and index with take.",
         )
 
     def __bool__(self) -> bool:

@@ -94,6 +94,11 @@ OPERATORS = {
     ),
     "custom_jvp": (2, "m.custom_jvp({f}, 1.5)(p)"),
     "custom_vjp": (2, "m.custom_vjp({f}, 1.5)(p)"),
+    "vmap of custom_vjp": (
+        3,
+        "m.vmap(lambda c: m.custom_vjp(lambda t: m.scaled(t[0], {f}(t[1])), 0.5)"
+        "((c, p)))(xp.asarray([0.5, 2.0]))",
+    ),
     "scan": (
         6,
         "m.scan(lambda c, x: (m.moved(c, x * m.total({f}(c))), {f}(c)), p, "

@@ -13,7 +13,11 @@ from functools import wraps
 from typing import Any, TypeAlias
 
 from autograd_core import pytree
-from autograd_core.calls import (
+from autograd_core.edges import Cotangents
+from autograd_core.errors import describe, error
+from autograd_core.forward import push
+from autograd_core.graph import Array
+from autograd_core.operators.calls import (
     Arrays,
     Pullback,
     alone,
@@ -23,15 +27,11 @@ from autograd_core.calls import (
     likes_of,
     zeros_like,
 )
-from autograd_core.closures import closed_over
-from autograd_core.edges import Cotangents
-from autograd_core.errors import describe, error
-from autograd_core.forward import push
-from autograd_core.graph import Array
+from autograd_core.operators.closures import closed_over
+from autograd_core.operators.watching import Watch
 from autograd_core.reverse import sweep, traced
 from autograd_core.tensor import Tracked, Watched, is_differentiable
 from autograd_core.transform import Pytree
-from autograd_core.watching import Watch
 
 Policy: TypeAlias = Collection[str] | Callable[[str, Any], bool] | None
 Function: TypeAlias = Callable[..., Any]

@@ -11,18 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, repeat
 from operator import index
 from typing import Any
 
 from autograd_core import backend, pytree, tensor
-from autograd_core.calls import Arrays, LinearRules, call
-from autograd_core.checkpointing import checkpoint as checkpointed
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
+from autograd_core.operators.calls import Arrays, LinearRules, call
+from autograd_core.operators.checkpointing import checkpoint as checkpointed
+from autograd_core.operators.vmap import vmap
 from autograd_core.tensor import Tracked, holds_tracked, lowest, stopped
 from autograd_core.transform import Pytree
-from autograd_core.vmap import vmap
 
 Step = Callable[[Pytree, Pytree], tuple[Pytree, Pytree]]
 
@@ -93,7 +93,7 @@ def scan(
         return carry, vmap(partial(_second, f, carry), axes, axis_size=0)(xs)
     out = [pytree.LEAF]
     loop = partial(_run, f, structure, reverse, out)
-    stretch = _stretch(checkpoint, count)
+    stretch = _stretch("scan", checkpoint, count)
     bounds = [(k, min(k + stretch, count)) for k in range(0, count, stretch)]
     run = checkpointed(loop) if checkpoint else loop
     parts = _transposed([_cut(x, bounds) for x in leaves], len(bounds))
@@ -170,16 +170,16 @@ def _length(leaves: Arrays, structure: pytree.Structure, length: int | None) -> 
     )
 
 
-def _stretch(checkpoint: bool | int, count: int) -> int:
+def _stretch(name: str, checkpoint: bool | int, steps: int) -> int:
     """Return how many steps lie between two states that are kept."""
     if checkpoint is True:
-        return math.isqrt(count - 1) + 1
+        return math.isqrt(steps - 1) + 1
     if checkpoint is False:
-        return count
+        return steps
     if index(checkpoint) < 1:
         raise error(
             ValueError,
-            "scan",
+            name,
             "checkpoint is True, or a number of steps, at least 1",
             str(checkpoint),
             "Say True for about the square root of all steps.",
@@ -330,7 +330,7 @@ def fori_loop(
     steps = range(index(lower), index(upper))
     if not steps:
         return init
-    stretch = _stretch(checkpoint, len(steps))
+    stretch = _stretch("fori_loop", checkpoint, len(steps))
 
     def some(count: int, state: Pytree, first: int) -> Pytree:
         for k in range(first, first + count):
@@ -436,39 +436,47 @@ def while_loop(
     1.414213562373 0.353553390593
     """
     state, taken, stretch = init, 0, 1
-    while _any("while_loop", condition(state)):
-        if max_steps is not None and taken >= max_steps:
-            raise error(
-                RuntimeError,
-                "while_loop",
-                f"the condition still holds after max_steps={max_steps} steps",
-                ", ".join([describe(x) for x in pytree.flatten(state)[0]]),
-                "Allow more steps, or look whether the loop converges.",
-            )
-        count = stretch if checkpoint else 1
-        if max_steps is not None:
-            count = min(count, max_steps - taken)
-        run = partial(_steps, condition, body, count)
-        state = (checkpointed(run) if checkpoint else run)(state)
-        taken, stretch = taken + count, stretch + 1
+    while True:
+        left = None if max_steps is None else max_steps - taken
+        bound = _bound(stretch if checkpoint else None, left)
+        run = partial(_steps, condition, body, bound)
+        state, ended = (checkpointed(run) if checkpoint else run)(state)
+        if ended:
+            return state
+        taken, stretch = taken + (bound or 0), stretch + 1
+        if taken == max_steps:
+            break
+    if _any("while_loop", condition(state)):
+        raise error(
+            RuntimeError,
+            "while_loop",
+            f"the condition still holds after max_steps={max_steps} steps",
+            ", ".join([describe(x) for x in pytree.flatten(state)[0]]),
+            "Allow more steps, or look whether the loop converges.",
+        )
     return state
+
+
+def _bound(one: int | None, other: int | None) -> int | None:
+    """Return the lower of two bounds, None where there is none."""
+    return min((k for k in (one, other) if k is not None), default=None)
 
 
 def _steps(
     condition: Callable[[Pytree], Any],
     body: Callable[[Pytree], Pytree],
-    count: int,
+    bound: int | None,
     state: Pytree,
-) -> Pytree:
-    """Take up to so many steps of a loop."""
-    for _ in range(count):
+) -> tuple[Pytree, bool]:
+    """Take up to so many steps of a loop; say whether it has ended before."""
+    for _ in repeat(None) if bound is None else range(bound):
         holds = stopped(condition(state))
         if not _any("while_loop", holds):
-            break
+            return state, True
         after = body(state)
         require_same("while_loop", "the state", state, after)
         state = after if _is_one(holds) else _chosen(holds, after, state)
-    return state
+    return state, False
 
 
 # ------------------------------------------------------------------ branches

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from autograd_core.apply import dispatch
-from autograd_core.calls import Arrays, Rules, call
 from autograd_core.graph import Level, new
 from autograd_core.operation import Operation
+from autograd_core.operators.calls import Arrays, Rules, call
 from autograd_core.tensor import Tracked, Watched, is_differentiable, namespace_of
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from autograd_core import backend, pytree
 from autograd_core.errors import dtype_name, user_line
 from autograd_core.graph import Array, Node
+from autograd_core.operators.watching import Watch
 from autograd_core.reverse import Trace, traced
 from autograd_core.tensor import Tensor, lowest
 from autograd_core.transform import Pytree
-from autograd_core.watching import Watch
 
 
 class Residual(NamedTuple):

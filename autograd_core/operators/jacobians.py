@@ -16,6 +16,7 @@ from autograd_core import backend, pytree, tensor
 from autograd_core.errors import describe, error
 from autograd_core.forward import flatten_tangents, push, require_tuples
 from autograd_core.graph import Array
+from autograd_core.operators.vmap import vmap
 from autograd_core.reverse import Trace, conjugate_of, require_scalar, sweep, traced
 from autograd_core.tensor import (
     holds_tracked,
@@ -34,7 +35,6 @@ from autograd_core.transform import (
     filled_like,
     flatten_primals,
 )
-from autograd_core.vmap import vmap
 
 Function = Callable[..., Any]
 

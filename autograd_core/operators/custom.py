@@ -12,9 +12,16 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from autograd_core import pytree
-from autograd_core.calls import Arrays, PullRules, PushRules, Rules, call, zeros_like
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
+from autograd_core.operators.calls import (
+    Arrays,
+    PullRules,
+    PushRules,
+    Rules,
+    call,
+    zeros_like,
+)
 from autograd_core.tensor import is_differentiable
 from autograd_core.transform import Like
 

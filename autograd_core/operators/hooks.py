@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import pytree
-from autograd_core.calls import Arrays, PullRules, call
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
+from autograd_core.operators.calls import Arrays, PullRules, call
 from autograd_core.tensor import is_differentiable
 from autograd_core.transform import Like, Pytree
 
