@@ -598,8 +598,16 @@ class Batched(Masks, Tracked):
             how,
             "a batch of values in vmap is no one value",
             f"{self.value.shape[0]} examples of {describe(self)}",
-            "Choose with where, autograd_core.cond or while_loop, and index with take.",
+            "Choose with where, autograd_core.cond or while_loop; index with take(x, k).",
         )
+
+    def __len__(self) -> int:
+        if not self.shape:  # what PyTorch asks of an index
+            raise self._refuse_one_value("len()")
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        raise self._refuse_one_value("numpy.asarray")
 
     def __bool__(self) -> bool:
         raise self._refuse_one_value("bool()")

@@ -522,7 +522,8 @@ def elementwise_grad(
 def derivative(function: Function, order: int = 1) -> Function:
     r"""Make the function that evaluates :math:`d^n f / dx^n` of a function of a scalar.
 
-    Forward mode, nested as often as the order says: its cost doubles with each order.
+    Forward mode, nested as often as the order says: each order costs two to three times
+    the one before.
 
     Parameters
     ----------
