@@ -598,7 +598,8 @@ class Batched(Masks, Tracked):
             how,
             "a batch of values in vmap is no one value",
             f"{self.value.shape[0]} examples of {describe(self)}",
-            "Choose with where, autograd_core.cond or while_loop; index with take(x, k).",
+            "Choose with where, autograd_core.cond or while_loop; index with "
+            "take(x, k).",
         )
 
     def __len__(self) -> int:

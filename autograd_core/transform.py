@@ -178,6 +178,30 @@ def unflatten_each(
 # ------------------------------------------------------------------ argnums, argnames
 
 
+def require_function(transform: str, function: Any, points: str = "") -> None:
+    """Raise unless a transform was given a function, and maybe where to evaluate it."""
+    if not callable(function):
+        raise error(
+            TypeError,
+            transform,
+            "takes a function and " + (points or "returns one"),
+            describe(function),
+            f"Write {transform}(f, x), not {transform}(f(x), x)."
+            if points
+            else f"Write {transform}(f)(x), not {transform}(f(x)).",
+        )
+
+
+def require_count(
+    transform: str, rule: str, value: Any, least: int, remedy: str
+) -> None:
+    """Raise unless an option is an integer, and not below the least."""
+    if not hasattr(value, "__index__"):
+        raise error(TypeError, transform, rule, describe(value), remedy)
+    if index(value) < least:
+        raise error(ValueError, transform, rule, str(value), remedy)
+
+
 class Selection:
     """Which arguments a transform differentiates with respect to.
 
@@ -219,14 +243,7 @@ class Selection:
         argnames: Argnames | None,
     ) -> None:
         self.transform, self.function = transform, function
-        if not callable(function):
-            raise error(
-                TypeError,
-                transform,
-                "takes a function and returns one",
-                describe(function),
-                f"Write {transform}(f)(x), not {transform}(f(x)).",
-            )
+        require_function(transform, function)
         if argnums is None and argnames is None:
             argnums = 0
         both = (("argnums", argnums), ("argnames", argnames))

@@ -31,7 +31,7 @@ from autograd_core.operators.closures import closed_over
 from autograd_core.operators.watching import Watch
 from autograd_core.reverse import sweep, traced
 from autograd_core.tensor import Tracked, Watched, is_differentiable
-from autograd_core.transform import Pytree
+from autograd_core.transform import Pytree, require_function
 
 Policy: TypeAlias = Collection[str] | Callable[[str, Any], bool] | None
 Function: TypeAlias = Callable[..., Any]
@@ -83,6 +83,7 @@ def checkpoint(function: Function, *, policy: Policy = None) -> Function:
     [[0. 0.]
      [0. 0.]]
     """
+    require_function("checkpoint", function)
     if isinstance(policy, str) or not (
         policy is None or callable(policy) or isinstance(policy, Collection)
     ):

@@ -22,7 +22,7 @@ from autograd_core.operators.calls import Arrays, LinearRules, call
 from autograd_core.operators.checkpointing import checkpoint as checkpointed
 from autograd_core.operators.vmap import vmap
 from autograd_core.tensor import Tracked, holds_tracked, lowest, stopped
-from autograd_core.transform import Pytree
+from autograd_core.transform import Pytree, require_count
 
 Step = Callable[[Pytree, Pytree], tuple[Pytree, Pytree]]
 
@@ -85,6 +85,7 @@ def scan(
     >>> print(total, ys)
     6.0 [0. 2. 9.]
     """
+    require_functions("scan", f)
     leaves, structure = pytree.flatten(xs)
     count = _length(leaves, structure, length)
     carry = init
@@ -146,6 +147,9 @@ def _second(f: Step, carry: Pytree, x: Pytree) -> Pytree:
 
 def _length(leaves: Arrays, structure: pytree.Structure, length: int | None) -> int:
     """Return the number of steps of a scan."""
+    if length is not None:
+        rule = "length is a number of steps, from 0 on"
+        require_count("scan", rule, length, 0, "Leave it out if xs has arrays.")
     lengths = set() if length is None else {index(length)}
     for x, path in zip(leaves, pytree.paths(structure), strict=True):
         if not getattr(x, "shape", ()):
@@ -327,6 +331,10 @@ def fori_loop(
     >>> print(power(2.0), ag.grad(power)(2.0))
     8.0 12.0
     """
+    require_functions("fori_loop", body)
+    rule = "lower and upper are integers"
+    for bound in (lower, upper):
+        require_count("fori_loop", rule, bound, bound, "Write fori_loop(0, 10, ...).")
     steps = range(index(lower), index(upper))
     if not steps:
         return init
@@ -374,6 +382,7 @@ def map(
     >>> print(ag.map(f, numpy.asarray([[1.0, 2.0], [0.0, 3.0]])))
     [9. 9.]
     """
+    require_functions("map", f)
     if batch_size is not None:
         return vmap(f, chunk_size=batch_size)(xs)
     return scan(partial(_alone, f), None, xs)[1]
@@ -435,6 +444,7 @@ def while_loop(
     >>> print(round(float(heron(2.0)), 12), round(float(ag.grad(heron)(2.0)), 12))
     1.414213562373 0.353553390593
     """
+    require_functions("while_loop", condition, body)
     state, taken, stretch = init, 0, 1
     while True:
         left = None if max_steps is None else max_steps - taken
@@ -518,6 +528,7 @@ def cond(
     >>> print(ag.grad(f)(2.0), ag.grad(f)(-2.0))
     0.5 -1.0
     """
+    require_functions("cond", true_function, false_function)
     predicate = stopped(predicate)
     if _is_one(predicate):
         holds = _any("cond", predicate)
@@ -557,7 +568,16 @@ def switch(
         raise error(
             ValueError, "switch", "there must be a branch", "none", "Give functions."
         )
+    require_functions("switch", *branches)
     number = stopped(number)
+    if not _is_of_kind(number, "integral", int):
+        raise error(
+            TypeError,
+            "switch",
+            "the number of a branch must be one integer",
+            describe(number),
+            "Convert it with astype(x, int64).",
+        )
     if _is_one(number):
         place = min(max(int(number), 0), len(branches) - 1)
         return branches[place](*operands)
@@ -575,18 +595,38 @@ def _is_one(predicate: Any) -> bool:
 def _any(name: str, predicate: Any) -> bool:
     """Say whether a condition holds, or holds for any example."""
     predicate = stopped(predicate)
-    if isinstance(predicate, bool):
-        return predicate
-    if _is_array(predicate) and tuple(predicate.shape) == ():
-        raw = lowest(predicate)
-        return bool(raw) if raw is predicate else bool(backend.backend_of(raw).any(raw))
-    raise error(
-        TypeError,
-        name,
-        "the condition must be one boolean",
-        describe(predicate),
-        "Reduce it with all or any.",
-    )
+    if not _is_of_kind(predicate, "bool", bool):
+        raise error(
+            TypeError,
+            name,
+            "the condition must be one boolean",
+            describe(predicate),
+            "Compare, and reduce with all or any.",
+        )
+    raw = lowest(predicate)
+    return bool(raw) if raw is predicate else bool(backend.backend_of(raw).any(raw))
+
+
+def _is_of_kind(x: Any, kind: str, python: type) -> bool:
+    """Say whether a value is one boolean, or one integer, of Python or a library."""
+    if not _is_array(x):
+        return isinstance(x, python)
+    raw = lowest(x)
+    of_kind: bool = backend.backend_of(raw).isdtype(raw.dtype, kind)
+    return of_kind and tuple(x.shape) == ()
+
+
+def require_functions(name: str, *given: Any) -> None:
+    """Raise unless all that should be functions are."""
+    for function in given:
+        if not callable(function):
+            raise error(
+                TypeError,
+                name,
+                "takes functions, which it calls itself",
+                describe(function),
+                "Give the function, not its result.",
+            )
 
 
 def _chosen(predicate: Tracked, one: Pytree, other: Pytree) -> Pytree:

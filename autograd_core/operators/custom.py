@@ -23,7 +23,7 @@ from autograd_core.operators.calls import (
     zeros_like,
 )
 from autograd_core.tensor import is_differentiable
-from autograd_core.transform import Like
+from autograd_core.transform import Like, require_function
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,9 +34,12 @@ class _Custom(Generic[P, R]):
     """A function whose derivative is given, and how its arguments become leaves."""
 
     def __init__(
-        self, function: Callable[P, R], nondiff_argnums: Sequence[int] = ()
+        self, function: Callable[P, R], nondiff_argnums: int | Sequence[int] = ()
     ) -> None:
+        require_function(type(self).__name__, function)
         self.function = function
+        if isinstance(nondiff_argnums, int):
+            nondiff_argnums = (nondiff_argnums,)
         self.nondiff_argnums = tuple(nondiff_argnums)
         self.name = getattr(function, "__name__", type(function).__name__)
         update_wrapper(self, function)
@@ -166,8 +169,8 @@ class custom_jvp(_Custom[P, R]):  # noqa: N801 (used as a function)
     function
         A function of pytrees of arrays, which returns a pytree of arrays.
     nondiff_argnums
-        The positions of arguments that are no arrays: functions, flags. They come first
-        in the rule.
+        The positions, or the one, of arguments that are no arrays: functions, flags.
+        They come first in the rule.
 
     Raises
     ------
@@ -207,6 +210,12 @@ class custom_jvp(_Custom[P, R]):  # noqa: N801 (used as a function)
         """
 
         def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+            if len(rules) != len(primals):
+                raise self.fault(
+                    f"defjvps takes one rule for each of the {len(primals)} arguments",
+                    str(len(rules)),
+                    "Give None for an argument whose derivative is zero.",
+                )
             y: Any = self(*primals)  # type: ignore[call-arg]
             total: Any = pytree.map(zeros_like, y)
             for one, x_dot in zip(rules, tangents, strict=True):
@@ -256,8 +265,8 @@ class custom_vjp(_Custom[P, R]):  # noqa: N801 (used as a function)
     function
         A function of pytrees of arrays, which returns a pytree of arrays.
     nondiff_argnums
-        The positions of arguments that are no arrays: functions, flags. They come first
-        in ``bwd``, and in their places in ``fwd``.
+        The positions, or the one, of arguments that are no arrays: functions, flags.
+        They come first in ``bwd``, and in their places in ``fwd``.
 
     Raises
     ------

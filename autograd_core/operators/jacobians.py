@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
-from operator import index
+from functools import partial, reduce, wraps
+from operator import add
 from typing import Any
 
 from autograd_core import backend, pytree, tensor
@@ -34,6 +34,8 @@ from autograd_core.transform import (
     Selection,
     filled_like,
     flatten_primals,
+    require_count,
+    require_function,
 )
 
 Function = Callable[..., Any]
@@ -91,17 +93,10 @@ def jacrev(
     [[6. 0.]
      [5. 3.]]
     """
-    selection = Selection("jacrev", function, argnums, argnames)
-    step = _step("jacrev", chunk_size)
-
-    @wraps(function)
-    def evaluate(*arguments: Any, **keywords: Any) -> Any:
-        chosen = selection.of(arguments, keywords)
-        trace, y, aux = _traced(chosen, chosen.primals, has_aux)
-        result = _rows(trace, y, chosen, holomorphic, step)
-        return (result, aux) if has_aux else result
-
-    return evaluate
+    compute = partial(_by_rows, has_aux, holomorphic)
+    return _operator(
+        "jacrev", function, argnums, argnames, has_aux, chunk_size, compute
+    )
 
 
 def jacfwd(
@@ -126,16 +121,10 @@ def jacfwd(
     [[6. 0.]
      [5. 3.]]
     """
-    selection = Selection("jacfwd", function, argnums, argnames)
-    step = _step("jacfwd", chunk_size)
-
-    @wraps(function)
-    def evaluate(*arguments: Any, **keywords: Any) -> Any:
-        chosen = selection.of(arguments, keywords)
-        result, aux = _columns(chosen, chosen.function, has_aux, holomorphic, step)
-        return (result, aux) if has_aux else result
-
-    return evaluate
+    compute = partial(_by_columns, has_aux, holomorphic)
+    return _operator(
+        "jacfwd", function, argnums, argnames, has_aux, chunk_size, compute
+    )
 
 
 def jacobian(
@@ -159,23 +148,9 @@ def jacobian(
     >>> print(ag.jacobian(lambda x: {"sum": ag.ops.sum(x), "square": x[:1] ** 2})(x))
     {'square': array([[2., 0., 0.]]), 'sum': array([1., 1., 1.])}
     """
-    selection = Selection("jacobian", function, argnums, argnames)
-    step = _step("jacobian", chunk_size)
-
-    @wraps(function)
-    def evaluate(*arguments: Any, **keywords: Any) -> Any:
-        chosen = selection.of(arguments, keywords)
-        trace, y, aux = _traced(chosen, chosen.primals, has_aux)
-        rows = sum(map(_size, pytree.flatten(y)[0]))
-        if rows <= sum(map(_size, trace.primals)):
-            result = _rows(trace, y, chosen, holomorphic, step)
-        else:
-            del trace
-            function = chosen.function
-            result, aux = _columns(chosen, function, has_aux, holomorphic, step)
-        return (result, aux) if has_aux else result
-
-    return evaluate
+    compute = partial(_by_shape, has_aux, holomorphic)
+    name = "jacobian"
+    return _operator(name, function, argnums, argnames, has_aux, chunk_size, compute)
 
 
 def hessian(
@@ -218,31 +193,74 @@ def hessian(
     [[8. 8.]
      [8. 2.]]
     """
-    selection = Selection("hessian", function, argnums, argnames)
-    step = _step("hessian", chunk_size)
+    compute = partial(_of_gradient, has_aux)
+    name = "hessian"
+    return _operator(name, function, argnums, argnames, has_aux, chunk_size, compute)
+
+
+# ------------------------------------------------------------------ what they share
+
+Compute = Callable[[Chosen, int | None], tuple[Any, Any]]
+"""From the chosen arguments, and how many directions to take at a time, to the result
+and what the function returned beside its own."""
+
+
+def _operator(
+    name: str,
+    function: Function,
+    argnums: Argnums | None,
+    argnames: Argnames | None,
+    has_aux: bool,
+    chunk_size: int | None,
+    compute: Compute,
+) -> Function:
+    """Make the function of all arguments that computes something of the chosen ones."""
+    selection = Selection(name, function, argnums, argnames)
+    step = _step(name, chunk_size)
 
     @wraps(function)
     def evaluate(*arguments: Any, **keywords: Any) -> Any:
-        chosen = selection.of(arguments, keywords)
-        gradient = _gradient(chosen, has_aux)
-        result, aux = _columns(chosen, gradient, has_aux, False, step)
+        result, aux = compute(selection.of(arguments, keywords), step)
         return (result, aux) if has_aux else result
 
     return evaluate
+
+
+def _by_rows(
+    has_aux: bool, holomorphic: bool, chosen: Chosen, step: int | None
+) -> tuple[Any, Any]:
+    trace, y, aux = _traced(chosen, chosen.primals, has_aux)
+    return _rows(trace, y, chosen, holomorphic, step), aux
+
+
+def _by_columns(
+    has_aux: bool, holomorphic: bool, chosen: Chosen, step: int | None
+) -> tuple[Any, Any]:
+    return _columns(chosen, chosen.function, has_aux, holomorphic, step)
+
+
+def _by_shape(
+    has_aux: bool, holomorphic: bool, chosen: Chosen, step: int | None
+) -> tuple[Any, Any]:
+    trace, y, aux = _traced(chosen, chosen.primals, has_aux)
+    rows = sum(map(_size, pytree.flatten(y)[0]))
+    if rows <= sum(map(_size, trace.primals)):
+        return _rows(trace, y, chosen, holomorphic, step), aux
+    del trace
+    return _by_columns(has_aux, holomorphic, chosen, step)
+
+
+def _of_gradient(has_aux: bool, chosen: Chosen, step: int | None) -> tuple[Any, Any]:
+    return _columns(chosen, _gradient(chosen, has_aux), has_aux, False, step)
 
 
 # ------------------------------------------------------------------ rows and columns
 
 
 def _step(name: str, chunk_size: int | None) -> int | None:
-    if chunk_size is not None and index(chunk_size) < 1:
-        raise error(
-            ValueError,
-            name,
-            "chunk_size is a number of directions, at least 1",
-            str(chunk_size),
-            "Leave it out to take all at once.",
-        )
+    if chunk_size is not None:
+        rule = "chunk_size is a number of directions, at least 1"
+        require_count(name, rule, chunk_size, 1, "Leave it out to take all at once.")
     return chunk_size
 
 
@@ -298,7 +316,7 @@ def _rows(
     else:
         rows = _joined(_mapped(row, outputs, step), axis=0)
         columns = [_split(x, outputs, axis=0) for x in rows]
-        table = [list(entries) for entries in zip(*columns, strict=True)]
+        table = [[part[k] for part in columns] for k in range(len(outputs))]
     each = [_packed(trace.structures, entries, chosen) for entries in table]
     return pytree.unflatten(structure, each)
 
@@ -344,7 +362,9 @@ def _mapped(
     total = sum(map(_size, leaves))
     step = min(step or total, total) or 1
     for start in range(0, max(total, 1), step):
-        yield vmap(function)(*_units(leaves, start, min(start + step, total)))
+        stop = min(start + step, total)
+        mapped = vmap(function, axis_size=stop - start)  # there may be no leaves
+        yield mapped(*_units(leaves, start, stop))
 
 
 def _units(leaves: Sequence[Array], start: int, stop: int) -> Iterator[Array]:
@@ -465,6 +485,7 @@ def hvp(
     array([8., 8.])
     """
     name = "hvp"
+    require_function(name, function, "where to evaluate it")
     require_tuples(name, primals, tangents)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     chosen = Selection(name, function, argnums, None).of(tuple(primals), {})
@@ -504,19 +525,17 @@ def elementwise_grad(
     >>> print(ag.elementwise_grad(ag.ops.square)(numpy.asarray([1.0, 2.0])))
     [2. 4.]
     """
-    selection = Selection("elementwise_grad", function, argnums, argnames)
+    name = "elementwise_grad"
+    return _operator(name, function, argnums, argnames, False, None, _of_ones)
 
-    @wraps(function)
-    def evaluate(*arguments: Any, **keywords: Any) -> Pytree:
-        chosen = selection.of(arguments, keywords)
-        trace, y, _ = _traced(chosen, chosen.primals)
-        outputs, structure = pytree.flatten(y)
-        _require_kinds(selection.transform, outputs, "the result", False)
-        ones = [filled_like(x, 1.0) for x in outputs]
-        seeds = trace.seeds(pytree.unflatten(structure, ones))
-        return chosen.pack(trace.gradients(sweep(seeds)))
 
-    return evaluate
+def _of_ones(chosen: Chosen, step: int | None) -> tuple[Any, None]:
+    trace, y, _ = _traced(chosen, chosen.primals)
+    outputs, structure = pytree.flatten(y)
+    _require_kinds(trace.name, outputs, "the result", False)
+    ones = [filled_like(x, 1.0) for x in outputs]
+    seeds = trace.seeds(pytree.unflatten(structure, ones))
+    return chosen.pack(trace.gradients(sweep(seeds))), None
 
 
 def derivative(function: Function, order: int = 1) -> Function:
@@ -547,14 +566,9 @@ def derivative(function: Function, order: int = 1) -> Function:
     >>> print([float(ag.derivative(ag.ops.exp, n)(0.0)) for n in range(4)])
     [1.0, 1.0, 1.0, 1.0]
     """
-    if index(order) < 0:
-        raise error(
-            ValueError,
-            "derivative",
-            "the order is a number of times, from 0 on",
-            str(order),
-            "Give 1 for the first derivative.",
-        )
+    rule = "the order is a number of times, from 0 on"
+    require_count("derivative", rule, order, 0, "Give 1 for the first derivative.")
+    require_function("derivative", function)
     if order == 0:
         return function
     lower = derivative(function, order - 1)
@@ -613,30 +627,28 @@ def laplacian(
     >>> print(ag.laplacian(lambda x: ag.ops.sum(x**3))(numpy.asarray([1.0, 2.0])))
     18.0
     """
-    selection = Selection("laplacian", function, argnums, argnames)
-    step = _step("laplacian", chunk_size)
-
-    @wraps(function)
-    def evaluate(*arguments: Any, **keywords: Any) -> Array:
-        chosen = selection.of(arguments, keywords)
-        leaves, structures = chosen.flatten()
-        _require_kinds(selection.transform, leaves, "an argument", False)
-        gradient = _gradient(chosen, scalar=True)
-
-        def second(*directions: Array) -> list[Array]:
-            name = selection.transform
-            _, columns, _ = push(name, gradient, structures, leaves, directions)
-            pairs = zip(pytree.flatten(columns)[0], directions, strict=True)
-            return [column * t for column, t in pairs]
-
-        parts = [x for chunk in _mapped(second, leaves, step) for x in chunk]
-        return _total([namespace_of(x).sum(x) for x in parts])
-
-    return evaluate
+    name = "laplacian"
+    return _operator(
+        name, function, argnums, argnames, False, chunk_size, _diagonal_sum
+    )
 
 
-def _total(parts: list[Array]) -> Array:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+def _diagonal_sum(chosen: Chosen, step: int | None) -> tuple[Array, None]:
+    """Return the trace of the Hessian."""
+    name = chosen.selection.transform
+    leaves, structures = chosen.flatten()
+    _require_kinds(name, leaves, "an argument", False)
+    gradient = _gradient(chosen, scalar=True)
+
+    def second(*directions: Array) -> list[Array]:
+        _, columns, _ = push(name, gradient, structures, leaves, directions)
+        pairs = zip(pytree.flatten(columns)[0], directions, strict=True)
+        return [column * t for column, t in pairs]
+
+    parts = [x for chunk in _mapped(second, leaves, step) for x in chunk]
+    return _total([namespace_of(x).sum(x) for x in parts]), None
+
+
+def _total(parts: list[Array]) -> Any:
+    """Return a sum; that of nothing is the number 0.0."""
+    return reduce(add, parts) if parts else 0.0

@@ -11,7 +11,12 @@ from autograd_core.forward import flatten_tangents
 from autograd_core.graph import Array
 from autograd_core.reverse import Trace, sweep, traced
 from autograd_core.tensor import Tracked, is_differentiable
-from autograd_core.transform import Pytree, filled_like, flatten_primals
+from autograd_core.transform import (
+    Pytree,
+    filled_like,
+    flatten_primals,
+    require_function,
+)
 
 
 def linearize(
@@ -62,6 +67,7 @@ def linearize(
     >>> pushforward(numpy.asarray([1.0, 0.0]))
     array([1., 0.])
     """
+    require_function("linearize", function, "where to evaluate it")
     forward, y, aux = traced("linearize", function, primals, has_aux, named=function)
     linear = transpose(forward, y)
 
@@ -136,6 +142,7 @@ def linear_transpose(
     (array([-1., -9., 10.]),)
     """
     name = "linear_transpose"
+    require_function(name, function, "arrays like its arguments")
     leaves, structures = flatten_primals(name, function, primals)
     zeros = iter([filled_like(x, 0.0) for x in leaves])
     origin = [pytree.unflatten(structure, zeros) for structure in structures]

@@ -12,7 +12,14 @@ from autograd_core.batching import Batch
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.tensor import Tracked, holds_tracked, make_batched, namespace_of
-from autograd_core.transform import Pytree, argument_name, hand_out, lower_output
+from autograd_core.transform import (
+    Pytree,
+    argument_name,
+    hand_out,
+    lower_output,
+    require_count,
+    require_function,
+)
 
 
 def vmap(
@@ -80,13 +87,14 @@ def vmap(
     [[2. 4.]
      [6. 0.]]
     """
-    if chunk_size is not None and index(chunk_size) < 1:
-        raise error(
-            ValueError,
-            "vmap",
-            "chunk_size is a number of examples, at least 1",
-            str(chunk_size),
-            "Leave it out to take all at once.",
+    require_function("vmap", function)
+    if chunk_size is not None:
+        rule = "chunk_size is a number of examples, at least 1"
+        require_count("vmap", rule, chunk_size, 1, "Leave it out to take all at once.")
+    if axis_size is not None:
+        rule = "axis_size is a number of examples, from 0 on"
+        require_count(
+            "vmap", rule, axis_size, 0, "Leave it out if an argument says it."
         )
 
     @wraps(function)

@@ -230,6 +230,7 @@ def test_examples_that_have_ended_do_not_spoil_others():
     [
         (lambda x: x, r"the condition must be one boolean; got float64\[3\]"),
         (lambda x: None, "the condition must be one boolean; got NoneType None"),
+        (xp.sum, r"the condition must be one boolean; got float64\[\]"),
     ],
 )
 def test_what_is_no_condition(condition, words):
@@ -281,6 +282,38 @@ def test_switch():
     assert_equal(ag.vmap(ag.grad(f, 1))(numbers, x), slopes)
     with pytest.raises(ValueError, match="switch: there must be a branch; got none"):
         ag.switch(0, [], 1.0)
+
+
+@pytest.mark.parametrize("number", [1.0, np.asarray(1.0), np.asarray([1]), True])
+def test_what_is_no_number_of_a_branch(number):
+    if number is True:
+        assert_equal(ag.switch(True, [xp.sin, xp.cos], 0.0), 1.0)
+        return
+    with pytest.raises(TypeError, match="switch: the number of a branch must be one"):
+        ag.switch(number, [xp.sin, xp.cos], 0.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ag.scan(W, W, XS),
+        lambda: ag.map(3.0, XS),
+        lambda: ag.fori_loop(0, 2, 3.0, W),
+        lambda: ag.while_loop(True, xp.sin, W),
+        lambda: ag.cond(True, xp.sin, 3.0, W),
+        lambda: ag.switch(0, [3.0], W),
+    ],
+)
+def test_what_is_no_function(call):
+    with pytest.raises(TypeError, match="takes functions, which it calls itself; got"):
+        call()
+
+
+def test_bounds_that_are_no_integers():
+    with pytest.raises(
+        TypeError, match=r"fori_loop: lower and upper are integers; got"
+    ):
+        ag.fori_loop(0, 2.5, lambda k, y: y, W)
 
 
 def test_branches_that_differ():

@@ -151,13 +151,13 @@ def test_one_rule_for_each_argument():
     assert_same(ag.grad(f, (0, 1, 2))(2.0, 3.0, 4.0), (3.0, 2.0, 0.0))
 
 
-@pytest.mark.parametrize("position", [0, -2])
+@pytest.mark.parametrize("position", [(0,), (-2,), 0])
 def test_what_is_not_differentiated_comes_first_in_the_rule(position):
     @ag.custom_jvp
     def first(function, x):
         return function(x)
 
-    first = ag.custom_jvp(first.function, nondiff_argnums=(position,))
+    first = ag.custom_jvp(first.function, nondiff_argnums=position)
 
     @first.defjvp
     def first_jvp(function, primals, tangents):

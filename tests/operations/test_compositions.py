@@ -40,23 +40,30 @@ def by_loops(drawn):
     return evaluated(drawn, Loops())
 
 
-def by_jax(drawn, jax, compiled=True):
-    """Return what JAX says, by its own `custom_vjp` where forward mode is not asked."""
-    try:
-        leaves, structure = pytree.flatten(in_jax(drawn, jax, compiled, own=True))
-    except TypeError as fault:
-        if "custom_vjp" not in str(fault):
-            raise
-        leaves, structure = pytree.flatten(in_jax(drawn, jax, compiled, own=False))
+def by_jax(drawn, jax, own=True):
+    """Return what JAX says, by its own custom rules or by `stop_gradient`."""
+    dialect = Jax(jax, own)
+    f = drawn.program(dialect, dialect.xp)
+    # most of the time would go into optimizations that are of no use for one call
+    f = jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+    leaves, structure = pytree.flatten(f(drawn.argument))
     return [np.asarray(x) for x in leaves], structure
 
 
-def in_jax(drawn, jax, compiled, own):
-    dialect = Jax(jax, own)
-    f = drawn.program(dialect, dialect.xp)
-    if compiled:  # seconds less, and many expensive optimizations of no use here
-        f = jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
-    return f(drawn.argument)
+def check_against_jax(drawn, jax):
+    """Compare with JAX; of custom rules with the same derivative by `stop_gradient`.
+
+    Where JAX has no custom rule: it refuses forward mode of a `custom_vjp`, and forgets
+    a `custom_jvp` in what it has traced (`process_custom_jvp_call` of its partial
+    evaluation), as in forward over reverse mode through `lax.map`.
+    """
+    got = ours(drawn)
+    try:
+        assert_same(got, by_jax(drawn, jax))
+    except (AssertionError, TypeError, NotImplementedError):
+        if not any("custom" in name for name in drawn.operators):
+            raise
+        assert_same(got, by_jax(drawn, jax, own=False))
 
 
 def assert_same(got, expected):
@@ -81,7 +88,7 @@ def test_against_jax(random):
     jax = pytest.importorskip("jax")
     drawn = drawn_by(random)
     with ag.use_backend("numpy"):
-        assert_same(ours(drawn), by_jax(drawn, jax))
+        check_against_jax(drawn, jax)
 
 
 @given(random=st.randoms(use_true_random=False))

@@ -231,6 +231,16 @@ class Dialect:
     def times(self, tree: Any, other: Any) -> Any:
         return self.map(lambda x, y: x * self.xp.sin(y), tree, other)
 
+    def with_factor(self, f: Any, factor: float) -> Any:
+        """Return a function whose derivative is that of ``f`` times a factor."""
+
+        def g(p: Any) -> Any:
+            y = f(p)
+            y_stopped = self.scaled(factor - 1.0, self.stop_gradient(y))
+            return self.map(lambda a, b: factor * a - b, y, y_stopped)
+
+        return g
+
     def weights(self, shape: tuple[int, ...]) -> Any:
         values = np.cos(np.arange(float(math.prod(shape))))
         return self.xp.asarray(values.reshape(shape))
@@ -369,16 +379,7 @@ class Loops(Ours):
     def checkpoint(self, f: Any, policy: str | None = None) -> Any:
         return f
 
-    def custom_jvp(self, f: Any, factor: float) -> Any:
-        def g(p: Any) -> Any:
-            def one(x: Any) -> Any:
-                return factor * x - (factor - 1.0) * ag.stop_gradient(x)
-
-            return self.map(one, f(p))
-
-        return g
-
-    custom_vjp = custom_jvp
+    custom_jvp = custom_vjp = Dialect.with_factor
 
     def directions(self, tree: Any) -> list[Any]:
         """Return all unit vectors of a pytree."""
@@ -501,10 +502,9 @@ class Loops(Ours):
 
 
 class Jax(Dialect):
-    """JAX's operators; ``own`` says whether to use its `custom_vjp`.
+    """JAX's operators; ``own`` says whether to use its custom rules.
 
-    Its forward mode refuses that, and its reverse mode a `while_loop`, which is written
-    as a `scan` of conditional steps here.
+    As its reverse mode refuses a `while_loop`, that is a `scan` of conditional steps.
     """
 
     def __init__(self, jax: Any, own: bool = True) -> None:
@@ -546,6 +546,8 @@ class Jax(Dialect):
         return self.jax.checkpoint(f, policy=known[policy])
 
     def custom_jvp(self, f: Any, factor: float) -> Any:
+        if not self.own:
+            return self.with_factor(f, factor)
         g = self.jax.custom_jvp(f)
 
         def rule(primals: Any, tangents: Any) -> Any:
@@ -557,7 +559,7 @@ class Jax(Dialect):
 
     def custom_vjp(self, f: Any, factor: float) -> Any:
         if not self.own:
-            return self.custom_jvp(f, factor)
+            return self.with_factor(f, factor)
         g = self.jax.custom_vjp(f)
 
         def backward(p: Any, t: Any) -> Any:

@@ -5,7 +5,7 @@ import pytest
 
 import autograd_core as ag
 from autograd_core.operation import registry
-from bench import checkers, false_alarms, linalg
+from bench import checkers, false_alarms, hessians, linalg, memory
 
 OURS = ("ours, given rules", "ours, declared")
 FAULTS = {fault.name: fault for fault in checkers.faults()}
@@ -167,3 +167,58 @@ def test_the_table_of_linear_algebra(capsys):
         ["| solve", "3", "1.00"],
         ["| solve", "4", "1.00"],
     ]
+
+
+# ------------------------------------------------------------------ second derivatives
+
+peers_warn = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.func
+
+
+@peers_warn
+@pytest.mark.parametrize("name", hessians.PROGRAMS)
+def test_contenders_of_hessians_agree(name):
+    found = hessians.contenders(name)
+    assert list(found) == [f"{name}, Hessian", f"{name}, product"]
+    for runs in found.values():
+        hessians.agree(runs)
+
+
+def test_a_hessian_that_is_wrong_is_found():
+    right = hessians.contenders("Rosenbrock")["Rosenbrock, Hessian"]["arithmetic"]
+    with pytest.raises(AssertionError, match="wrong is off by"):
+        hessians.agree({hessians.ARITHMETIC: right, "wrong": lambda: right() + 1e-3})
+
+
+@peers_warn
+def test_the_table_of_hessians(capsys):
+    hessians.main(["--repeats", "1", "--only", "product"])
+    header, _, *rows = capsys.readouterr().out.splitlines()
+    assert header.startswith(
+        "| workload | arithmetic | autograd-core | HIPS autograd |"
+    )
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| Rosenbrock, product",
+        "| logistic, product",
+    ]
+
+
+# ------------------------------------------------------------------ memory
+
+
+def test_memory_of_chains():
+    """In arrays: what the rules keep, the memory of the gradient, that by hand."""
+    found = memory.chains(depth=16, size=10_000)
+    kept, by_hand, ours, _, few, few_by_hand, ours_again, _ = found.values()
+    assert list(found)[2:7:4] == ["autograd-core", "autograd-core, checkpointed"]
+    assert kept == 16 * memory.WIDTH
+    assert few == 16
+    assert max(kept, by_hand) - 1 < ours < 1.1 * by_hand
+    assert few < ours_again < 1.1 * few_by_hand
+
+
+def test_the_table_of_memory(capsys):
+    memory.main(["--depth", "2", "--size", "1000", "--steps", "900"])
+    lines = capsys.readouterr().out.splitlines()
+    plain, less = [float(line.split("|")[2]) for line in lines[-2:]]
+    assert lines[0] == "| chain | arrays at the peak |"
+    assert less < plain / 4
