@@ -278,6 +278,4 @@ def _example(call: BatchedCall, k: int) -> dict[str, Any]:
 
 
 def _stack(parts: Any) -> Array:
-    deep = holds_tracked(tuple(parts))
-    xp = tensor.operations if deep else backend.backend_of(parts[0])
-    return xp.stack(list(parts))
+    return namespace_of(*parts).stack(list(parts))

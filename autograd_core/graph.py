@@ -42,6 +42,10 @@ class Level:
     """What a level that does not differentiate does with a call of an operation:
     ``apply(operation, arguments, statics)``."""
 
+    call: Any = None
+    """And with that of a function with rules of its own: ``call(rules, leaves)``, the
+    leaves one level down."""
+
     def __init__(self, name: str, *, forward: bool, number: int | None = None) -> None:
         self.number = next(_level_numbers) if number is None else number
         self.name = name

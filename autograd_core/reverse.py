@@ -15,12 +15,14 @@ from autograd_core.masks import Masked, joined, plain
 from autograd_core.tensor import (
     Tensor,
     Tracked,
+    is_array,
     is_complex,
     is_differentiable,
     leaf_of,
     lowest,
     namespace_of,
     not_floating,
+    require_open,
     stopped,
     track,
 )
@@ -105,6 +107,7 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
     for leaf in list(cotangents):
         cotangents[leaf] = plain(cotangents[leaf])
         require_shape(leaf, cotangents[leaf])
+        require_open("backward pass", cotangents[leaf])
         if not isinstance(cotangents[leaf], Tracked):
             cotangents[leaf] = leaf.xp.unshared(cotangents.pop(leaf))
     return cotangents
@@ -435,7 +438,7 @@ def conjugate_of(x: Array) -> Array:
 
 def require_scalar(transform: str, y: Any, holomorphic: bool) -> None:
     """Raise unless a result has a gradient: one number, of the right kind."""
-    if not (isinstance(y, Tracked) or backend.is_array(y)) or tuple(y.shape) != ():
+    if not is_array(y) or tuple(y.shape) != ():
         raise error(
             TypeError,
             transform,

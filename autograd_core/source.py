@@ -21,7 +21,7 @@ from autograd_core.graph import new, new_nodes, node_ids
 from autograd_core.library import note_call
 from autograd_core.masks import Masked
 from autograd_core.operation import Function, Operation, Rule
-from autograd_core.tensor import Batched, Dual, Tensor, Watched
+from autograd_core.tensor import Batched, ComplexTensor, Dual, Tensor, Watched
 
 RECORD = """\
 result = new(Tensor)
@@ -349,7 +349,7 @@ def public_function(operation: Operation) -> Function:
         "Tensor": Tensor,
         "Dual": Dual,
         "Masked": Masked,
-        "deep": frozenset({Dual, Batched, Watched}),
+        "deep": frozenset({Batched, ComplexTensor, Dual, Watched}),
         "nodes": new_nodes,
         "new": new,
         "ids": node_ids,

@@ -101,7 +101,7 @@ class ArrayObject:
 
     def __format__(self, specification: str) -> str:
         """Format the one element: for people, so inside a transform too."""
-        if not specification:
+        if not specification or isinstance(stopped(self), Tracked):  # of a batch
             return str(self)
         return format(float(lowest(self)), specification)
 
@@ -724,9 +724,16 @@ def require_open(operation: str, x: Any) -> None:
         )
 
 
-def namespace_of(x: Array) -> Any:
-    """Return the namespace in which an array computes: `operations` or its backend."""
-    return operations if isinstance(x, Tracked) else backend.backend_of(x)
+def namespace_of(x: Array, *others: Array) -> Any:
+    """Return the namespace in which arrays compute: `operations` or their backend."""
+    if isinstance(x, Tracked) or holds_tracked(others):
+        return operations
+    return backend.backend_of(x)
+
+
+def is_array(x: Any) -> bool:
+    """Say whether a value is an array, tracked or raw."""
+    return isinstance(x, Tracked) or backend.is_array(x)
 
 
 def is_complex(x: Any) -> bool:

@@ -16,6 +16,7 @@ from autograd_core.graph import Array, Level
 from autograd_core.tensor import (
     Constant,
     Tracked,
+    is_array,
     is_differentiable,
     lowest,
     not_floating,
@@ -155,7 +156,7 @@ def _parameters(function: Callable[..., Any]) -> list[Parameter]:
 
 
 def _not_differentiable(transform: str, what: str, x: Any) -> Exception:
-    if isinstance(x, Tracked) or backend.is_array(x):
+    if is_array(x):
         return not_floating(transform, what, x)
     return error(
         TypeError,

@@ -17,10 +17,11 @@ from autograd_core import backend
 from autograd_core.batching import Batch
 from autograd_core.edges import Cotangents, one_of_several
 from autograd_core.errors import describe, error
-from autograd_core.graph import Array, Level, make_node, overwritten, unchanged
+from autograd_core.graph import Array, Level, eager, make_node, overwritten, unchanged
 from autograd_core.reverse import Trace, sweep, traced
 from autograd_core.tensor import (
     Tracked,
+    is_array,
     is_differentiable,
     make_batched,
     make_dual,
@@ -65,14 +66,16 @@ def call(rules: Rules, leaves: Arrays) -> list[Any]:
     """Call a function on leaves of any levels; returns its results."""
     level = _highest(rules.name, leaves)
     if level is None:
-        return rules.value(leaves)
+        ys = rules.value(leaves)
+        require_lower(rules.name, eager, ys)
+        return ys
     active = [isinstance(x, Tracked) and x.world.level is level for x in leaves]
     pairs = zip(leaves, active, strict=True)
     lower = [x.value if here else x for x, here in pairs]
     if isinstance(level, Batch):
         ys = call(rules.batched(active), lower)
         require_lower(rules.name, level, ys)
-        return [make_batched(y, level) if _is_array(y) else y for y in ys]
+        return [make_batched(y, level) if is_array(y) else y for y in ys]
     if level.apply is not None:
         found: list[Any] = level.call(rules, lower)
         return found
@@ -164,6 +167,10 @@ def zeros_like(x: Any) -> Any:
     return filled_like(x, 0.0) if is_differentiable(x) else 0.0
 
 
+PLAIN = (int, float, complex, str, bytes)
+"""What a function may return beside arrays."""
+
+
 def require_lower(name: str, level: Level, results: Arrays) -> None:
     """Raise if a result depends on what the function has not got as an argument."""
     for y in results:
@@ -171,10 +178,18 @@ def require_lower(name: str, level: Level, results: Arrays) -> None:
             raise error(
                 ValueError,
                 name,
-                f"the function depends on an array of {level.name} that it was not "
-                "given",
+                f"the function depends on an array of {y.world.level.name} that it was "
+                "not given",
                 describe(y),
                 "Pass that array to the function as an argument.",
+            )
+        if not (is_array(y) or isinstance(y, PLAIN)):
+            raise error(
+                TypeError,
+                name,
+                "the function must return arrays, numbers, text, or pytrees of them",
+                describe(y),
+                "Register its type with autograd_core.pytree.register.",
             )
 
 
@@ -215,7 +230,9 @@ class PushRules:
             return in_batch(alone(self.value), (mapped,), leaves)[0]
 
         def push(leaves: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
-            ys, y_dots = in_batch(self.push, (mapped, mapped), leaves, tangents)
+            pairs = zip(tangents, mapped, strict=True)
+            flags = [here and is_array(t) for t, here in pairs]  # numbers of integers
+            ys, y_dots = in_batch(self.push, (mapped, flags), leaves, tangents)
             return ys, y_dots
 
         return PushRules(self.name, value, push)
@@ -269,7 +286,7 @@ class PullRules:
             return ys, residuals
 
         def backward(residuals: Arrays, ts: Arrays) -> list[Any]:
-            flags = [list(map(_is_array, each)) for each in (residuals, ts)]
+            flags = [list(map(is_array, each)) for each in (residuals, ts)]
             step = alone(self.backward)
             (found,) = in_batch(step, flags, residuals, ts)
             return _summed(found, mapped)
@@ -307,7 +324,7 @@ class LinearRules:
             return in_batch(alone(self.value), (mapped,), leaves)[0]
 
         def transpose(ts: Arrays) -> list[Any]:
-            flags = list(map(_is_array, ts))
+            flags = list(map(is_array, ts))
             (found,) = in_batch(alone(self.transpose), (flags,), ts)
             return _summed(found, mapped)
 
@@ -336,7 +353,7 @@ def in_batch(
         ]
         found = function(*given)
         return tuple(
-            [level.spread(y) if _is_array(y) else y for y in ys] for ys in found
+            [level.spread(y) if is_array(y) else y for y in ys] for ys in found
         )
 
 
@@ -349,14 +366,10 @@ def alone(function: Callable[..., list[Any]]) -> Callable[..., tuple[list[Any]]]
     return of_groups
 
 
-def _is_array(x: Any) -> bool:
-    return isinstance(x, Tracked) or backend.is_array(x)
-
-
 def _summed(cotangents: Arrays, mapped: Sequence[bool]) -> list[Any]:
     """Return cotangents, those of what all examples share summed over the batch."""
     return [
-        x if here or not _is_array(x) else namespace_of(x).sum(x, axis=0)
+        x if here or not is_array(x) else namespace_of(x).sum(x, axis=0)
         for x, here in zip(cotangents, mapped, strict=True)
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeAlias
 
 from autograd_core import pytree
@@ -47,7 +47,8 @@ def checkpoint(function: Function, *, policy: Policy = None) -> Function:
     ----------
     function
         A function of pytrees, which returns a pytree. It must compute the same when it
-        is called again: no random numbers drawn within.
+        is called again: it draws no random numbers, rebinds no variable outside, and
+        what it closes over is not written to before the backward pass.
     policy
         What to keep beside the arguments, so that it is not computed again: names that
         `checkpoint_name` gave, or a function ``policy(operation, result)`` that is
@@ -95,7 +96,7 @@ def checkpoint(function: Function, *, policy: Policy = None) -> Function:
             describe(policy),
             "Write policy=('name',) or policy=lambda operation, result: ...",
         )
-    name = f"checkpoint {getattr(function, '__name__', function)}"
+    name = f"checkpoint {_name(function)}"
 
     @wraps(function)
     def checkpointed(*arguments: Any, **keywords: Any) -> Pytree:
@@ -113,6 +114,14 @@ def checkpoint(function: Function, *, policy: Policy = None) -> Function:
         return pytree.unflatten(out, ys)
 
     return checkpointed
+
+
+def _name(function: Any) -> str:
+    """Return a function's name; where arguments are bound, that of the first in it."""
+    if isinstance(function, partial):
+        inner = next(filter(callable, function.args), function.func)
+        return _name(inner)
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def checkpoint_name(x: Pytree, name: str) -> Pytree:
@@ -179,7 +188,7 @@ class Checkpointed:
             ys = call(self, leaves)
         else:
             with keeper:
-                found = self.function([keeper.watched(x) for x in leaves])
+                found = self.function([keeper.watched(x, -1) for x in leaves])
                 ys = list(map(keeper.lowered, found))
         kept = {} if keeper is None else keeper.kept
         names = () if keeper is None else tuple(keeper.names)
@@ -239,6 +248,11 @@ def replaced(values: Arrays, places: Sequence[int], given: Arrays) -> list[Any]:
 # ------------------------------------------------------------------ what a policy keeps
 
 
+NOT_COUNTED = frozenset({"astype"})
+"""Conversions: gradients convert, too, where dtypes are mixed, so that their number is
+not the same in a second evaluation."""
+
+
 class Keeper(Watch):
     """A level that keeps the results that a policy wants, by the number of the call."""
 
@@ -254,10 +268,11 @@ class Keeper(Watch):
     def seen(self, name: str, compute: Callable[[], Any]) -> tuple[Any, int]:
         """Compute, and keep the result if the policy says so."""
         y, place = compute(), len(self.names)
-        if not self.sealed:
-            self.names.append(name)
-            if callable(self.policy) and self.policy(name, y):
-                self.keep(place, y)
+        if self.sealed or name in NOT_COUNTED:
+            return y, -1
+        self.names.append(name)
+        if callable(self.policy) and self.policy(name, y):
+            self.keep(place, y)
         return y, place
 
     def seen_function(self, name: str, compute: Callable[[], Any]) -> tuple[Any, int]:
@@ -275,13 +290,8 @@ class Keeper(Watch):
             self.keep(place, x.value)
 
     def keep(self, place: int, y: Any) -> None:
-        """Keep the one result of a call.
-
-        Not that of a conversion: gradients convert, too, where dtypes are mixed, so
-        that their number is not the same in a second evaluation.
-        """
-        known = 0 <= place < len(self.names) and self.names[place] != "astype"
-        if known and is_differentiable(y):
+        """Keep the one result of a call."""
+        if place >= 0 and is_differentiable(y):
             self.kept[place] = y
 
 
@@ -295,9 +305,15 @@ class Replay(Watch):
         self.names, self.kept, self.place = names, kept, 0
 
     def seen(self, name: str, compute: Callable[[], Any]) -> tuple[Any, None]:
-        """Return what was kept of a call, or compute it."""
-        if self.place < len(self.names) and self.names[self.place] == name:
-            self.place += 1
-            if self.place - 1 in self.kept:
+        """Return what was kept of a call, or compute it.
+
+        Where the calls are not the same, nothing that was kept can be trusted.
+        """
+        if self.place < len(self.names) and name not in NOT_COUNTED:
+            if self.names[self.place] != name:
+                self.names = ()
+            elif self.place in self.kept:
+                self.place += 1
                 return self.kept[self.place - 1], None
+            self.place += 1
         return compute(), None

@@ -21,7 +21,15 @@ from autograd_core.graph import Array
 from autograd_core.operators.calls import Arrays, LinearRules, call
 from autograd_core.operators.checkpointing import checkpoint as checkpointed
 from autograd_core.operators.vmap import vmap
-from autograd_core.tensor import Tracked, holds_tracked, lowest, stopped
+from autograd_core.reverse import stop_gradient
+from autograd_core.tensor import (
+    Tracked,
+    is_array,
+    is_differentiable,
+    lowest,
+    namespace_of,
+    stopped,
+)
 from autograd_core.transform import Pytree, require_count
 
 Step = Callable[[Pytree, Pytree], tuple[Pytree, Pytree]]
@@ -180,14 +188,9 @@ def _stretch(name: str, checkpoint: bool | int, steps: int) -> int:
         return math.isqrt(steps - 1) + 1
     if checkpoint is False:
         return steps
-    if index(checkpoint) < 1:
-        raise error(
-            ValueError,
-            name,
-            "checkpoint is True, or a number of steps, at least 1",
-            str(checkpoint),
-            "Say True for about the square root of all steps.",
-        )
+    rule = "checkpoint is True, or a number of steps, at least 1"
+    remedy = "Say True for about the square root of all steps."
+    require_count(name, rule, checkpoint, 1, remedy)
     return index(checkpoint)
 
 
@@ -220,7 +223,7 @@ def _unstacked(leaves: Arrays) -> list[Array]:
 
 
 def _stacked(leaves: Arrays) -> list[Array]:
-    return [_namespace(leaves).stack(list(leaves))]
+    return [namespace_of(*leaves).stack(list(leaves))]
 
 
 def _cut(x: Array, bounds: Sequence[tuple[int, int]]) -> list[Array]:
@@ -249,26 +252,19 @@ def _pieces(bounds: Sequence[tuple[int, int]], leaves: Arrays) -> list[Array]:
 
 
 def _concatenated(leaves: Arrays) -> list[Array]:
-    return [_namespace(leaves).concat(list(leaves), axis=0)]
-
-
-def _namespace(leaves: Arrays) -> Any:
-    deep = holds_tracked(tuple(leaves))
-    return tensor.operations if deep else backend.backend_of(leaves[0])
+    return [namespace_of(*leaves).concat(list(leaves), axis=0)]
 
 
 def _as_arrays(xs: list[Any]) -> list[Any]:
-    """Return numbers among arrays as arrays like them."""
-    if all(_is_array(x) for x in xs):
+    """Return numbers among arrays as arrays, like these where they can hold them."""
+    if all(is_array(x) for x in xs):
         return xs
-    like = next((lowest(x) for x in xs if _is_array(x)), None)
+    like = next((lowest(x) for x in xs if is_array(x)), None)
     xp = backend.get_backend() if like is None else backend.backend_of(like)
-    dtype = None if like is None else like.dtype
-    return [x if _is_array(x) else xp.asarray(x, dtype=dtype) for x in xs]
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, Tracked) or backend.is_array(x)
+    dtype = None
+    if like is not None and all(_alike(x, like) for x in xs if not is_array(x)):
+        dtype = like.dtype
+    return [x if is_array(x) else xp.asarray(x, dtype=dtype) for x in xs]
 
 
 def require_same(name: str, what: str, before: Pytree, after: Pytree) -> None:
@@ -283,10 +279,7 @@ def require_same(name: str, what: str, before: Pytree, after: Pytree) -> None:
             "Return the same containers with the same keys.",
         )
     for k, (x, y) in enumerate(zip(old, new, strict=True)):
-        alike = getattr(x, "shape", ()) == getattr(y, "shape", ())
-        if _is_array(x) and _is_array(y) and lowest(x).dtype != lowest(y).dtype:
-            alike = False
-        if not alike:
+        if not _alike(x, y):
             path = list(pytree.paths(structure))[k]
             raise error(
                 ValueError,
@@ -295,6 +288,16 @@ def require_same(name: str, what: str, before: Pytree, after: Pytree) -> None:
                 describe(y),
                 "Reshape or convert it, at the start or in each step.",
             )
+
+
+def _alike(x: Any, y: Any) -> bool:
+    """Say whether values agree in shape and dtype; a float fits an array of floats."""
+    if getattr(x, "shape", ()) != getattr(y, "shape", ()):
+        return False
+    if is_array(x) and is_array(y):
+        return bool(lowest(x).dtype == lowest(y).dtype)
+    inexact = (float, complex)
+    return not (is_array(y) and isinstance(x, inexact)) or is_differentiable(y)
 
 
 def fori_loop(
@@ -445,6 +448,9 @@ def while_loop(
     1.414213562373 0.353553390593
     """
     require_functions("while_loop", condition, body)
+    if max_steps is not None:
+        rule = "max_steps is a number of steps, from 0 on"
+        require_count("while_loop", rule, max_steps, 0, "Leave it out for no bound.")
     state, taken, stretch = init, 0, 1
     while True:
         left = None if max_steps is None else max_steps - taken
@@ -534,7 +540,8 @@ def cond(
         holds = _any("cond", predicate)
         return (true_function if holds else false_function)(*operands)
     _any("cond", predicate)
-    return _chosen(predicate, true_function(*operands), false_function(*operands))
+    one = true_function(*_only_where(predicate, operands))
+    return _chosen(predicate, one, false_function(*_only_where(~predicate, operands)))
 
 
 def switch(
@@ -581,9 +588,12 @@ def switch(
     if _is_one(number):
         place = min(max(int(number), 0), len(branches) - 1)
         return branches[place](*operands)
-    result = branches[-1](*operands)
-    for k in reversed(range(len(branches) - 1)):
-        result = _chosen(number <= k, branches[k](*operands), result)
+    last = len(branches) - 1
+    result = branches[last](*_only_where(number >= last, operands))
+    for k in reversed(range(last)):
+        here = (number <= 0) if k == 0 else number == k
+        one = branches[k](*_only_where(here, operands))
+        result = _chosen(here, one, result)
     return result
 
 
@@ -609,7 +619,7 @@ def _any(name: str, predicate: Any) -> bool:
 
 def _is_of_kind(x: Any, kind: str, python: type) -> bool:
     """Say whether a value is one boolean, or one integer, of Python or a library."""
-    if not _is_array(x):
+    if not is_array(x):
         return isinstance(x, python)
     raw = lowest(x)
     of_kind: bool = backend.backend_of(raw).isdtype(raw.dtype, kind)
@@ -627,6 +637,20 @@ def require_functions(name: str, *given: Any) -> None:
                 describe(function),
                 "Give the function, not its result.",
             )
+
+
+def _only_where(predicate: Any, operands: Pytree) -> Pytree:
+    """Return operands whose derivatives are those of a branch only where it is taken.
+
+    In other examples the branch may have no derivative, and zero times that is nan.
+    """
+
+    def masked(x: Any) -> Any:
+        if not is_differentiable(x):
+            return x
+        return tensor.operations.where(predicate, x, stop_gradient(x))
+
+    return pytree.map(masked, operands)
 
 
 def _chosen(predicate: Tracked, one: Pytree, other: Pytree) -> Pytree:

@@ -42,7 +42,7 @@ class _Custom(Generic[P, R]):
             nondiff_argnums = (nondiff_argnums,)
         self.nondiff_argnums = tuple(nondiff_argnums)
         self.name = getattr(function, "__name__", type(function).__name__)
-        update_wrapper(self, function)
+        update_wrapper(self, function, updated=())  # the attributes are our own
 
     def __call__(self, *arguments: P.args, **keywords: P.kwargs) -> R:
         """Evaluate the function."""
@@ -209,7 +209,14 @@ class custom_jvp(_Custom[P, R]):  # noqa: N801 (used as a function)
         None stands for a derivative that is zero.
         """
 
-        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+        def rule(*given: Any) -> Any:
+            primals, tangents = given[-2:]
+            if self.nondiff_argnums:
+                raise self.fault(
+                    "defjvps takes rules of arguments that are all differentiated",
+                    f"nondiff_argnums={self.nondiff_argnums}",
+                    "Give one rule with defjvp.",
+                )
             if len(rules) != len(primals):
                 raise self.fault(
                     f"defjvps takes one rule for each of the {len(primals)} arguments",

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import pytree
+from autograd_core.backend import backend_of
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.operators.calls import Arrays, PullRules, call
-from autograd_core.tensor import is_differentiable
+from autograd_core.tensor import Tracked, is_differentiable
 from autograd_core.transform import Like, Pytree
 
 
@@ -18,7 +19,7 @@ def gradient_hook(x: Pytree, function: Callable[[Array], Array | None]) -> Pytre
 
     For what comes back through the arrays that are returned: scale it, clip it, print
     it. Values stay as they are, and so do the tangents of forward mode, in which no
-    cotangent comes back.
+    cotangent comes back. (`linearize`, which transposes the backward pass, has it.)
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def gradient_hook(x: Pytree, function: Callable[[Array], Array | None]) -> Pytre
 
     def backward(residuals: Arrays, ts: Arrays) -> list[Any]:
         (t,) = ts
-        found = function(t)
+        found = function(_apart(t))
         if found is None:
             return [t]
         if not (hasattr(found, "shape") and Like(t).fits(found)):
@@ -74,6 +75,13 @@ def gradient_hook(x: Pytree, function: Callable[[Array], Array | None]) -> Pytre
     leaves, structure = pytree.flatten(x)
     hooked = [call(rules, [y])[0] if is_differentiable(y) else y for y in leaves]
     return pytree.unflatten(structure, hooked)
+
+
+def _apart(t: Array) -> Array:
+    """Return a cotangent that may be written to: it may be that of others, too."""
+    if isinstance(t, Tracked):
+        return t
+    return backend_of(t).asarray(t, copy=True)
 
 
 class _Hook(PullRules):

@@ -12,14 +12,14 @@ from functools import partial, reduce, wraps
 from operator import add
 from typing import Any
 
-from autograd_core import backend, pytree, tensor
+from autograd_core import backend, pytree
 from autograd_core.errors import describe, error
 from autograd_core.forward import flatten_tangents, push, require_tuples
 from autograd_core.graph import Array
 from autograd_core.operators.vmap import vmap
 from autograd_core.reverse import Trace, conjugate_of, require_scalar, sweep, traced
 from autograd_core.tensor import (
-    holds_tracked,
+    Batched,
     is_complex,
     is_differentiable,
     lowest,
@@ -34,6 +34,7 @@ from autograd_core.transform import (
     Selection,
     filled_like,
     flatten_primals,
+    hand_out,
     require_count,
     require_function,
 )
@@ -338,7 +339,7 @@ def _columns(
     def column(*directions: Array) -> list[Array]:
         nonlocal out
         y, y_dot, aux = push(name, function, structures, leaves, directions, has_aux)
-        rest[:] = [pytree.flatten(y)[0], aux]
+        rest[:] = pytree.map(partial(_of_one, directions), (pytree.flatten(y)[0], aux))
         found, out = pytree.flatten(y_dot)
         return found
 
@@ -353,6 +354,13 @@ def _columns(
             raise not_floating(name, "the result", y)
     each = [_packed(structures, entries, chosen) for entries in table]
     return pytree.unflatten(out, each), aux
+
+
+def _of_one(directions: Sequence[Array], y: Any) -> Any:
+    """Return what is the same for all directions without their batch, if it has it."""
+    batches = [x.world.level for x in directions if isinstance(x, Batched)][:1]
+    here = isinstance(y, Batched) and y.world.level in batches
+    return y.value[0, ...] if here else y
 
 
 def _mapped(
@@ -397,9 +405,7 @@ def _moved(x: Array, axis: int) -> Array:
 
 
 def _concat(parts: list[Array], axis: int) -> Array:
-    deep = holds_tracked(parts)
-    xp = tensor.operations if deep else backend.backend_of(parts[0])
-    joined: Array = xp.concat(parts, axis=axis)
+    joined: Array = namespace_of(*parts).concat(parts, axis=axis)
     return joined
 
 
@@ -646,7 +652,8 @@ def _diagonal_sum(chosen: Chosen, step: int | None) -> tuple[Array, None]:
         return [column * t for column, t in pairs]
 
     parts = [x for chunk in _mapped(second, leaves, step) for x in chunk]
-    return _total([namespace_of(x).sum(x) for x in parts]), None
+    total = _total([namespace_of(x).sum(x) for x in parts])
+    return hand_out([total])[0], None
 
 
 def _total(parts: list[Array]) -> Any:

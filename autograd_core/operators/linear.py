@@ -83,7 +83,7 @@ def transpose(forward: Trace, y: Pytree) -> Callable[[tuple[Pytree, ...]], Pytre
     """Return the map from tangents to the tangent of ``y``: the transposed pullback."""
     leaves, structure = pytree.flatten(y)
     places = [k for k, x in enumerate(leaves) if is_differentiable(x)]
-    zeros = [filled_like(x, 0.0) if k in places else x for k, x in enumerate(leaves)]
+    zeros = [filled_like(x, 0.0) if hasattr(x, "shape") else 0.0 for x in leaves]
 
     def pullback(*given: Array) -> tuple[Pytree, ...]:
         full = list(zeros)

@@ -7,11 +7,16 @@ from functools import partial, wraps
 from operator import index
 from typing import Any
 
-from autograd_core import backend, pytree, tensor
+from autograd_core import backend, pytree
 from autograd_core.batching import Batch
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
-from autograd_core.tensor import Tracked, holds_tracked, make_batched, namespace_of
+from autograd_core.tensor import (
+    is_array,
+    lowest,
+    make_batched,
+    namespace_of,
+)
 from autograd_core.transform import (
     Pytree,
     argument_name,
@@ -107,7 +112,12 @@ def vmap(
         starts = range(0, size, step) if step else (0,)
         chunks = [_run(function, batch, start, start + step) for start in starts]
         values, flags, out_structure = _joined(chunks)
-        return _out(values, flags, out_structure, out_axes, size)
+        axes = list(_prefix(out_axes, out_structure, "out_axes", _the_result))
+        placed = [
+            _placed(y, differs, axis, batch)
+            for y, differs, axis in zip(values, flags, axes, strict=True)
+        ]
+        return pytree.unflatten(out_structure, hand_out(placed))
 
     return mapped
 
@@ -126,6 +136,8 @@ class _Arguments:
         self.structure = structure
         self.leaves = list(leaves)
         self.mapped = [axis is not None for axis in axes]
+        arrays = (lowest(x) for x in leaves if is_array(x))
+        self.library = next(map(backend.backend_of, arrays), None)
         name = partial(_name, function, structure)
         sizes: dict[int, int | None] = {} if axis_size is None else {axis_size: None}
         for k, axis in enumerate(axes):
@@ -162,7 +174,7 @@ def _name(function: Callable[..., Any], structure: pytree.Structure, place: int)
 
 def _front(x: Any, axis: Any, name: Callable[[], str]) -> Array:
     """Return an array with the axis of examples as its first."""
-    if not (isinstance(x, Tracked) or backend.is_array(x)):
+    if not is_array(x):
         raise error(
             TypeError,
             "vmap",
@@ -225,44 +237,40 @@ def _joined(
     for k, differs in enumerate(flags):
         if differs:
             parts = [chunk[0][k] for chunk in chunks]
-            deep = holds_tracked(parts)
-            xp = tensor.operations if deep else backend.backend_of(parts[0])
-            values[k] = xp.concat(parts, axis=0)
+            values[k] = namespace_of(*parts).concat(parts, axis=0)
     return values, flags, structure
 
 
-def _out(
-    values: list[Any],
-    flags: list[bool],
-    structure: pytree.Structure,
-    out_axes: Any,
-    size: int,
-) -> Pytree:
-    """Return the results with the axis of examples where `out_axes` says."""
-    axes = list(_prefix(out_axes, structure, "out_axes", partial(str, "the result")))
-    for k, (differs, axis) in enumerate(zip(flags, axes, strict=True)):
-        if axis is None:
-            if differs:
-                raise error(
-                    ValueError,
-                    "vmap",
-                    "a result for which out_axes is None must be the same for all "
-                    "examples",
-                    f"{describe(values[k])}, the first axis that of examples",
-                    "Say in out_axes where the axis of examples goes.",
-                )
-            continue
-        values[k] = _placed(values[k], differs, axis, size)
-    return pytree.unflatten(structure, hand_out(values))
+def _the_result() -> str:
+    return "the result"
 
 
-def _placed(y: Any, differs: bool, axis: int, size: int) -> Array:
+def _placed(y: Any, differs: bool, axis: int | None, batch: _Arguments) -> Any:
     """Return a result with its axis of examples at a place."""
-    if not (isinstance(y, Tracked) or backend.is_array(y)):
-        y = backend.get_backend().asarray(y)
+    if axis is None:
+        if differs:
+            raise error(
+                ValueError,
+                "vmap",
+                "a result for which out_axes is None must be the same for all examples",
+                f"{describe(y)}, the first axis that of examples",
+                "Say in out_axes where the axis of examples goes.",
+            )
+        return y
+    if not is_array(y):
+        if not isinstance(y, (int, float, complex)):
+            raise error(
+                TypeError,
+                "vmap",
+                "a result must be an array or a number, to have an axis of examples",
+                describe(y),
+                "Say None for it in out_axes.",
+            )
+        library = batch.library or backend.get_backend()
+        y = library.asarray(y)
     xp = namespace_of(y)
     if not differs:
-        y = xp.broadcast_to(y, (size, *y.shape))
+        y = xp.broadcast_to(y, (batch.size, *y.shape))
     rank = len(y.shape)
     if not -rank <= axis < rank:
         raise error(
@@ -309,7 +317,7 @@ def _prefix(
     prefix: Any, structure: pytree.Structure, what: str, of: Callable[[], str]
 ) -> Iterator[int | None]:
     """Yield for each leaf of a structure what a pytree above it says."""
-    if prefix is None or isinstance(prefix, int):
+    if prefix is None or hasattr(prefix, "__index__"):
         yield from (prefix for _ in pytree.paths(structure))
         return
     parts, keys = pytree.one_level(prefix)

@@ -156,6 +156,19 @@ def test_custom_rules_inside(policy):
 # ------------------------------------------------------------------ closures
 
 
+class Layer:
+    """As a layer of a network holds its weights."""
+
+    def __init__(self, w):
+        self.parameters = {"w": w}
+
+    def __call__(self, h):
+        return layer(self.parameters["w"], h)
+
+    def forward(self, h):
+        return self(h)
+
+
 def closures(w):
     """Functions of ``h`` that depend on ``w`` in all ways that are found."""
 
@@ -166,12 +179,29 @@ def closures(w):
         return layer(weight, h)
 
     nested = {"w": [w]}
+
+    def default(h, weight=w):
+        return layer(weight, h)
+
+    def outer(h):
+        return inner(h, 3)
+
+    def inner(h, n):
+        return layer(w, h) if n == 0 else inner(h, n - 1)
+
     return {
         "cell": lambda h: layer(w, h),
         "function": lambda h: helper(h),
         "container": lambda h: layer(nested["w"][0], h),
         "partial": partial(layer, w),
         "partial keyword": partial(keyword, weight=w),
+        "default": default,
+        "two functions, one of which calls itself": outer,
+        "object": Layer(w),
+        "method": Layer(w).forward,
+        "transformed": lambda h: ag.pytree.map(
+            lambda y: y[0, ...], ag.vmap(lambda h: layer(w, h))(h[None, ...])
+        ),
     }
 
 
@@ -187,9 +217,13 @@ def test_what_a_function_closes_over_is_found(kind):
 GLOBAL = ag.Tensor(W)
 
 
-def test_a_global_tensor_is_found():
-    y = ag.checkpoint(lambda h: layer(GLOBAL, h)["norm"])(H)
-    y.backward()
+def with_global(h):
+    return layer(GLOBAL, h)["norm"]
+
+
+@pytest.mark.parametrize("f", [with_global, lambda h: with_global(h)])
+def test_a_global_tensor_is_found(f):
+    ag.checkpoint(f)(H).backward()
     assert_same(GLOBAL.grad, ag.grad(lambda w: layer(w, H)["norm"])(W))
 
 
@@ -200,22 +234,61 @@ def test_a_function_that_calls_itself():
     assert_equal(ag.grad(ag.checkpoint(lambda x: power(x, 3)))(2.0), 32.0)
 
 
-class Module:
+class Hidden:
+    """An object that is no function and holds an array as an attribute."""
+
     def __init__(self, w):
         self.w = w
 
-    def __call__(self, h):
-        return xp.sum(self.w @ h)
 
+@pytest.mark.parametrize("argument", [H, None])
+def test_what_is_not_found_is_said(argument):
+    def f(w):
+        hidden = Hidden(w)
+        h = xp.sum(w, axis=0) if argument is None else argument
+        return ag.checkpoint(lambda h: xp.sum(hidden.w @ h))(h)
 
-def test_what_an_object_holds_is_not_found_and_that_is_said():
     with pytest.raises(
         ValueError,
         match=r"checkpoint .*: the function depends on an array of grad that it was "
         r"not given; got float64\[\]\. "
         r"Pass that array to the function as an argument",
     ):
-        ag.grad(lambda w: ag.checkpoint(Module(w))(xp.sum(w, axis=0)))(W)
+        ag.grad(f)(W)
+
+
+@pytest.mark.parametrize("kind", [ag.checkpoint, ag.custom_jvp, ag.custom_vjp])
+def test_results_of_unknown_types_are_refused(kind):
+    with pytest.raises(
+        TypeError, match=r"must return arrays, numbers, text.*; got Hidd"
+    ):
+        kind(lambda x: Hidden(2 * x))(W)
+
+
+def test_functions_that_share_another():
+    def loop(a):
+        def residual(x):
+            return x * x - a
+
+        return ag.while_loop(
+            lambda x: xp.abs(residual(x)) > 1e-12,
+            lambda x: x - residual(x) / (2 * x),
+            1.0,
+            checkpoint=True,
+        )
+
+    assert_equal(ag.grad(loop)(4.0), 0.25)
+
+
+def test_a_name_for_an_argument_and_operations_that_are_constant_for_real_numbers():
+    def f(x):
+        x = ag.checkpoint_name(x, "product")
+        y = xp.sign(x) * x + xp.sign(x + 1j) * x**2
+        return xp.sum(xp.real(y))
+
+    x = np.asarray([1.0, 2.0, 3.0])
+    for policy in (("product",), POLICIES["everything"]):
+        assert_same(ag.grad(ag.checkpoint(f, policy=policy))(x), ag.grad(f)(x))
 
 
 def test_a_write_between_forward_and_backward_is_noticed():

@@ -259,6 +259,33 @@ def test_cond_takes_the_value_and_the_derivative_of_one_branch():
     assert_equal(ag.jvp(ag.vmap(f), (xs,), (np.ones(3),))[1], slopes)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy: sqrt(-1)
+@pytest.mark.parametrize("wrap", [ag.checkpoint, lambda f: f])
+def test_a_branch_that_is_one_step_does_not_leak(wrap):
+    xs = np.asarray([0.0, 4.0, -1.0])
+
+    def by_cond(x):
+        return ag.cond(x > 0, wrap(xp.sqrt), lambda x: 0 * x, x)
+
+    def by_switch(x):
+        number = xp.astype(x > 0, xp.int64)
+        return ag.switch(number, [lambda x: 0 * x, wrap(xp.sqrt)], x)
+
+    for batched in map(ag.vmap, (by_cond, by_switch)):
+        _, pullback = ag.vjp(batched, xs)
+        assert_equal(pullback(np.ones(3))[0], [0.0, 0.25, 0.0])
+        assert_equal(ag.jvp(batched, (xs,), (np.ones(3),))[1], [0.0, 0.25, 0.0])
+    assert_equal(ag.vmap(ag.grad(by_cond))(xs), [0.0, 0.25, 0.0])
+    assert_equal(ag.vmap(ag.grad(by_switch))(xs), [0.0, 0.25, 0.0])
+
+
+def test_numbers_among_the_results():
+    _, ys = ag.scan(lambda c, x: (c + 1.0, c), 0.5, np.arange(3.0))
+    assert_equal(ys, [0.5, 1.5, 2.5])
+    with pytest.raises(ValueError, match=r"carry must keep .* float 0\.5; got int64"):
+        ag.scan(lambda c, x: (x, c), 0.5, np.arange(3))
+
+
 def test_only_the_branch_that_is_taken_is_called():
     def refuse(x):
         raise AssertionError

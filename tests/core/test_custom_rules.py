@@ -362,3 +362,65 @@ def test_what_a_wrong_hook_is_told():
         TypeError, match="gradient_hook: takes a pytree of arrays and a"
     ):
         ag.gradient_hook(X, 3.0)
+
+
+# ------------------------------------------------------------------ found by reading
+
+
+def test_a_mapped_integer_differentiated_outside():
+    f = ag.custom_jvp(lambda x, k: x * k)
+    f.defjvp(lambda p, t: (f(*p), t[0] * p[1]))
+    ks = np.asarray([2, 3])
+    found = ag.grad(lambda x: xp.sum(ag.vmap(f, in_axes=(None, 0))(x, ks)))(2.0)
+    assert_equal(found, 5.0)
+
+
+def test_a_custom_function_of_a_custom_function():
+    inner = by_jvp()
+    outer = ag.custom_vjp(inner)
+    outer.defvjp(lambda x, y: (inner(x, y), (x, y)), lambda r, t: r)
+    assert outer.function is inner
+    assert_same(ag.grad(total(outer), (0, 1))(X, Y), (X, Y))
+
+
+def test_rules_for_each_argument_where_some_have_none():
+    f = ag.custom_jvp(lambda n, x: x**n, nondiff_argnums=0)
+    f.defjvps(lambda t, _, x: t)
+    with pytest.raises(
+        TypeError, match="defjvps takes rules of arguments that are all"
+    ):
+        ag.grad(f, 1)(3, 2.0)
+
+
+def test_a_hook_that_writes_leaves_other_cotangents_alone():
+    def loss(x, y):
+        return xp.sum((ag.gradient_hook(x, lambda t: t.__imul__(0.0)) + y) * W)
+
+    assert_same(ag.grad(loss, (0, 1))(X, Y), (np.zeros(2), W))
+
+
+def test_a_hook_that_keeps_an_array_of_a_transform():
+    def loss(x):
+        return xp.sum(ag.gradient_hook(2 * x, lambda t: t * x))
+
+    with pytest.raises(ValueError, match="kept from a call of grad that has ended"):
+        ag.grad(loss)(X)
+
+
+def test_linearize_of_results_that_are_no_floats():
+    _, pushforward = ag.linearize(lambda x: (2 * x, xp.argmax(x), 1.5), X)
+    found = pushforward(V)
+    assert_same(found, (2 * V, 0, 0.0))
+
+
+def test_forward_mode_below_a_complex_reverse_mode():
+    def f(z):
+        def inner(w):
+            g = ag.grad(lambda v: xp.real(w * v))(np.asarray(2.0 + 1j))
+            return xp.real(g)
+
+        return ag.jvp(inner, (z,), (np.asarray(1.0 + 0j),))
+
+    y, y_bar = ag.vjp(f, np.asarray(1.0 + 2j))
+    assert_same(y, (1.0, 1.0))
+    assert_same(y_bar((np.asarray(1.0), np.asarray(0.0)))[0], 1.0 + 0j)

@@ -555,3 +555,18 @@ def test_the_users_line_is_named(jacobian):
         jacobian(lambda x: x)(INTEGERS)
     with pytest.raises(TypeError, match=here(+1)):
         ag.derivative(lambda x: x)(X)
+
+
+def test_checkpointed_values_beside_the_result():
+    """What is the same for all directions comes back without a batch."""
+
+    def f(x):
+        y = ag.checkpoint(lambda x: {"y": xp.sum(x**2), "z": x**3})(x)
+        return y["z"], y["y"]
+
+    x = np.asarray([1.0, 2.0])
+    for operator in (ag.jacfwd, ag.jacrev, ag.jacobian):
+        jacobian, aux = operator(f, has_aux=True)(x)
+        np.testing.assert_allclose(jacobian, np.diag(3 * x**2))
+        assert isinstance(aux, np.ndarray)
+        np.testing.assert_allclose(aux, 5.0)

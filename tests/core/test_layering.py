@@ -19,7 +19,7 @@ FRONT_DOOR = ROOMS["autograd_core"] / "__init__.py"
 CORE = ROOMS["autograd_core"]
 TESTING = CORE / "testing"
 
-CORE_LINES, OPERATOR_LINES = 3_450, 1_950
+CORE_LINES, OPERATOR_LINES = 3_500, 2_100
 """The reader's evening: code lines of autograd_core, docstrings and comments apart.
 
 Of its `operators` apart, each of which is read for itself, and without its `testing`,
