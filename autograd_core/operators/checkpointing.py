@@ -62,17 +62,20 @@ def checkpoint(function: Function, *, policy: Policy = None) -> Function:
     Raises
     ------
     TypeError
-        If the policy is neither names nor a function.
+        If the policy is neither names nor a function. When called, if a result is no
+        array, number or text, nor a pytree of these.
     ValueError
         When differentiated, if the function depends on an array that is being
         differentiated and is not found: it is looked for among the arguments, in the
-        closure, and in the functions and containers there, but not in attributes.
+        closure, the defaults and the globals, in functions, containers and objects that
+        can be called there, but not in other objects.
 
     Notes
     -----
     A policy takes effect where no outer transform differentiates the same arrays;
-    there, as in second derivatives, everything is computed again. Results of calls
-    after that of a `custom_jvp` or `custom_vjp` function are not kept either.
+    there, as in second derivatives, everything is computed again. Nor are results kept
+    of what is called after a function with rules of its own: custom ones, hooks, inner
+    checkpoints and loops.
 
     Examples
     --------

@@ -44,6 +44,20 @@ def small_shape_above(xp: Any, a: Array, p: Array) -> tuple[Array, Array]:
     return a / 256, p / 10
 
 
+def small_second_shape(
+    xp: Any, a: Array, b: Array, p: Array
+) -> tuple[Array, Array, Array]:
+    """Return thousandths of the second shape, for which almost all lies near 1."""
+    return a, b / 256, p / 1024
+
+
+def small_second_shape_above(
+    xp: Any, a: Array, b: Array, p: Array
+) -> tuple[Array, Array, Array]:
+    """Return `small_second_shape`, the probability counted from above."""
+    return a, b / 256, 1 - p / 1024
+
+
 def logarithm(xp: Any, y: Array) -> Array:
     """Return how a quantile of a small shape is looked at, which is very small."""
     return xp.log(y)
@@ -53,6 +67,14 @@ PAIRS = (sample((2, 1), (3,)),)
 COSTLY_PAIRS = (sample((2, 1, 1), (2,)),)
 QUANTILES = (*COSTLY_PAIRS, sample((), ()).of(small_shape).seen(logarithm))
 QUANTILES_ABOVE = (*COSTLY_PAIRS, sample((), ()).of(small_shape_above).seen(logarithm))
+QUANTILES_OF_TWO = (
+    sample((2,), (2,), ()),
+    sample((), (), ()).of(small_second_shape),
+)
+QUANTILES_OF_TWO_ABOVE = (
+    sample((2,), (2,), ()),
+    sample((), (), ()).of(small_second_shape_above),
+)
 TRIPLES = (sample((2,), (2,), ()), sample((), (), ()).of(at_the_end))
 """Few calls, and such as do not grow long: each element of some is an integral."""
 
@@ -451,7 +473,7 @@ def betaincinv_p(xp: Any, t: Array, a: Array, b: Array, y: Array) -> Array:
     b=betaincinv_b,
     p=betaincinv_p,
     domain=SHAPES | {"p": UNIT},
-    samples=TRIPLES,
+    samples=QUANTILES_OF_TWO,
 )
 def betaincinv(a: Array, b: Array, p: Array, /) -> Array:
     """Inverse of `betainc` in x; derivative in p one over the beta density."""
@@ -466,7 +488,7 @@ def betainccinv_p(xp: Any, t: Array, a: Array, b: Array, y: Array) -> Array:
     b=betaincinv_b,
     p=betainccinv_p,
     domain=SHAPES | {"p": UNIT},
-    samples=TRIPLES,
+    samples=QUANTILES_OF_TWO_ABOVE,
 )
 def betainccinv(a: Array, b: Array, p: Array, /) -> Array:
     """Inverse of `betaincc` in x; derivative in p minus one over the beta density."""
