@@ -211,7 +211,10 @@ def rel_entr_forward(xp: Any, x1: Any, x2: Any) -> Array:
     x1=rel_entr_x1,
     x2=rel_entr_x2,
     domain=POSITIVE,
-    kinks=[kink(0.0, 2.0, gradient=[-math.inf, 0.0], reason="the limit")],
+    kinks=[
+        kink(0.0, 2.0, gradient=[-math.inf, 0.0], reason="the limit"),
+        kink(0.0, 0.0, gradient=[math.nan, 0.0], reason="log(x1 / x2) has no limit"),
+    ],
     implementation=rel_entr_forward,
 )
 def rel_entr(x1: Array, x2: Array, /) -> Array:
@@ -239,7 +242,10 @@ def kl_div_forward(xp: Any, x1: Any, x2: Any) -> Array:
     x1=kl_div_x1,
     x2=kl_div_x2,
     domain=POSITIVE,
-    kinks=[kink(0.0, 2.0, gradient=[-math.inf, 1.0], reason="the limit")],
+    kinks=[
+        kink(0.0, 2.0, gradient=[-math.inf, 1.0], reason="the limit"),
+        kink(0.0, 0.0, gradient=[math.nan, 1.0], reason="log(x1 / x2) has no limit"),
+    ],
     implementation=kl_div_forward,
 )
 def kl_div(x1: Array, x2: Array, /) -> Array:
