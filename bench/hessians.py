@@ -18,13 +18,12 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy
 
 import autograd_core as ag
-from bench.linalg import seconds
+from bench.linalg import ratios_to
 
 Run = Callable[[], Any]
 ARITHMETIC, OURS, HIPS = "arithmetic", "autograd-core", "HIPS autograd"
@@ -167,21 +166,7 @@ def agree(runs: dict[str, Run | None]) -> None:
 def ratios(runs: dict[str, Run | None], repeats: int) -> dict[str, float | None]:
     """Time the contenders in turn; return the median of each one's ratios."""
     agree(runs)
-    present = {name: run for name, run in runs.items() if run is not None}
-    base = HIPS if HIPS in present else ARITHMETIC
-    calls = {
-        name: max(1, int(0.01 / (seconds(run, 2) or 0.01)))
-        for name, run in present.items()
-    }
-    rounds = [
-        {name: seconds(run, calls[name]) for name, run in present.items()}
-        for _ in range(repeats)
-    ]
-    middle = partial(numpy.median, axis=0)
-    return {
-        name: float(middle([r[name] / r[base] for r in rounds])) if run else None
-        for name, run in runs.items()
-    }
+    return ratios_to(HIPS if runs[HIPS] else ARITHMETIC, runs, repeats)
 
 
 def main(arguments: list[str] | None = None) -> None:

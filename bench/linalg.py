@@ -140,7 +140,7 @@ def agree(found: dict[str, Gradient | None]) -> None:
                 raise AssertionError(f"{name} is off by {off}")
 
 
-def seconds(run: Gradient, calls: int) -> float:
+def seconds(run: Callable[[], Any], calls: int) -> float:
     start = time.process_time()
     for _ in range(calls):
         run()
@@ -150,6 +150,13 @@ def seconds(run: Gradient, calls: int) -> float:
 def ratios(found: dict[str, Gradient | None], repeats: int) -> dict[str, float | None]:
     """Time the contenders in turn; return the median of each one's ratios."""
     agree(found)
+    return ratios_to(BY_HAND, found, repeats)
+
+
+def ratios_to(
+    base: str, found: dict[str, Callable[[], Any] | None], repeats: int
+) -> dict[str, float | None]:
+    """Return the medians over rounds in which the contenders run in turn."""
     runs = {name: run for name, run in found.items() if run is not None}
     calls = {
         name: max(1, int(0.01 / (seconds(run, 2) or 0.01)))
@@ -160,7 +167,7 @@ def ratios(found: dict[str, Gradient | None], repeats: int) -> dict[str, float |
         for _ in range(repeats)
     ]
     return {
-        name: statistics.median(r[name] / r[BY_HAND] for r in rounds) if run else None
+        name: statistics.median(r[name] / r[base] for r in rounds) if run else None
         for name, run in found.items()
     }
 
