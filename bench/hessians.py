@@ -79,7 +79,9 @@ def logistic_product(w: Any, v: Any, rows: Any, labels: Any) -> Any:
     return rows.T @ (weights(w, rows) * (rows @ v))
 
 
-Program = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any], int, tuple]
+Program = tuple[
+    Callable[..., Any], Callable[..., Any], Callable[..., Any], int, tuple[Any, ...]
+]
 PROGRAMS: dict[str, Program] = {
     "Rosenbrock": (rosenbrock, rosenbrock_hessian, rosenbrock_product, 100, ()),
     "logistic": (logistic, logistic_hessian, logistic_product, 50, (ROWS, LABELS)),
