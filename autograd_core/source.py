@@ -19,7 +19,7 @@ from autograd_core.apply import apply
 from autograd_core.edges import restore
 from autograd_core.graph import new, new_nodes, node_ids
 from autograd_core.library import note_call
-from autograd_core.masks import Masked
+from autograd_core.masks import plain
 from autograd_core.operation import Function, Operation, Rule
 from autograd_core.tensor import Batched, ComplexTensor, Dual, Tensor, Watched
 
@@ -41,8 +41,6 @@ try:
 except Exception as cause:
     cause.add_note("in forward mode of {name}")
     raise
-if type(t) is Masked:
-    t = t.value
 if t.shape == y.shape and t.dtype is y.dtype:
     result = new(Dual)
     result.value = y
@@ -335,7 +333,7 @@ def _pushes(operation: Operation, spelling: dict[str, str]) -> dict[str, Any]:
         tangent = "x.tangent" if name == "push" else f"x{k + 1}.tangent"
         saved = _saved(rule, spelling)
         table["pushes"] &= saved is not None
-        table[name] = f"jvp_{k}(xp, {tangent}{saved})"
+        table[name] = f"plain(jvp_{k}(xp, {tangent}{saved}))"
     return table
 
 
@@ -348,7 +346,7 @@ def public_function(operation: Operation) -> Function:
         "restore": restore,
         "Tensor": Tensor,
         "Dual": Dual,
-        "Masked": Masked,
+        "plain": plain,
         "deep": frozenset({Batched, ComplexTensor, Dual, Watched}),
         "nodes": new_nodes,
         "new": new,

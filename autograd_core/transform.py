@@ -37,6 +37,21 @@ def filled_like(x: Array, value: float) -> Array:
     return xp.full(x.shape, value, dtype=raw.dtype, device=xp.device_of(raw))
 
 
+def differentiable_places(values: Sequence[Any]) -> list[int]:
+    """Return which of some values can be differentiated."""
+    return [k for k, x in enumerate(values) if is_differentiable(x)]
+
+
+def replaced(
+    values: Sequence[Any], places: Sequence[int], given: Sequence[Any]
+) -> list[Any]:
+    """Return values with others at places."""
+    full = list(values)
+    for k, x in zip(places, given, strict=True):
+        full[k] = x
+    return full
+
+
 class Like:
     """What a tangent or cotangent must agree in with its primal."""
 

@@ -29,7 +29,12 @@ from autograd_core.tensor import (
     namespace_of,
     require_open,
 )
-from autograd_core.transform import Like, filled_like
+from autograd_core.transform import (
+    Like,
+    differentiable_places,
+    filled_like,
+    replaced,
+)
 
 Arrays: TypeAlias = Sequence[Any]
 Pullback: TypeAlias = Callable[[Sequence[Any], Cotangents], list[Array]]
@@ -206,11 +211,11 @@ class PushRules:
 
     def pull(self, leaves: Arrays) -> tuple[list[Any], Sequence[Any], Pullback]:
         """Return results, and the transpose of the map of tangents."""
-        places = _places(leaves)
+        places = differentiable_places(leaves)
 
         def tangents_of(*given: Array) -> tuple[list[Any], list[Any]]:
             ys, y_dots = self.push(leaves, _at(places, given, len(leaves)))
-            return [y_dots[k] for k in _places(ys)], ys
+            return [y_dots[k] for k in differentiable_places(ys)], ys
 
         zeros = [zeros_like(leaves[k]) for k in places]
         trace, _, ys = traced(self.name, tangents_of, zeros, True, named=tangents_of)
@@ -226,16 +231,13 @@ class PushRules:
     def batched(self, mapped: Sequence[bool]) -> PushRules:
         """Return the rules for a batch."""
 
-        def value(leaves: Arrays) -> list[Any]:
-            return in_batch(alone(self.value), (mapped,), leaves)[0]
-
         def push(leaves: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
             pairs = zip(tangents, mapped, strict=True)
             flags = [here and is_array(t) for t, here in pairs]  # numbers of integers
             ys, y_dots = in_batch(self.push, (mapped, flags), leaves, tangents)
             return ys, y_dots
 
-        return PushRules(self.name, value, push)
+        return replace(self, value=over_batch(self.value, mapped), push=push)
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ class PullRules:
     def push(self, leaves: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
         """Return results, and the transpose of the map of cotangents."""
         ys, residuals = self.forward(leaves)
-        places, chosen = _places(ys), _places(leaves)
+        places, chosen = differentiable_places(ys), differentiable_places(leaves)
 
         def cotangents_of(*given: Array) -> list[Any]:
             found = self.backward(residuals, _at(places, given, len(ys)))
@@ -278,20 +280,21 @@ class PullRules:
     def batched(self, mapped: Sequence[bool]) -> PullRules:
         """Return the rules for a batch."""
 
-        def value(leaves: Arrays) -> list[Any]:
-            return in_batch(alone(self.value), (mapped,), leaves)[0]
-
         def forward(leaves: Arrays) -> tuple[list[Any], list[Any]]:
             ys, residuals = in_batch(self.forward, (mapped,), leaves)
             return ys, residuals
 
         def backward(residuals: Arrays, ts: Arrays) -> list[Any]:
             flags = [list(map(is_array, each)) for each in (residuals, ts)]
-            step = alone(self.backward)
-            (found,) = in_batch(step, flags, residuals, ts)
+            found = over_batch(self.backward, *flags)(residuals, ts)
             return _summed(found, mapped)
 
-        return replace(self, value=value, forward=forward, backward=backward)
+        return replace(
+            self,
+            value=over_batch(self.value, mapped),
+            forward=forward,
+            backward=backward,
+        )
 
 
 @dataclass(frozen=True)
@@ -320,15 +323,11 @@ class LinearRules:
     def batched(self, mapped: Sequence[bool]) -> LinearRules:
         """Return the rules for a batch."""
 
-        def value(leaves: Arrays) -> list[Any]:
-            return in_batch(alone(self.value), (mapped,), leaves)[0]
-
         def transpose(ts: Arrays) -> list[Any]:
             flags = list(map(is_array, ts))
-            (found,) = in_batch(alone(self.transpose), (flags,), ts)
-            return _summed(found, mapped)
+            return _summed(over_batch(self.transpose, flags)(ts), mapped)
 
-        return replace(self, value=value, transpose=transpose)
+        return replace(self, value=over_batch(self.value, mapped), transpose=transpose)
 
 
 def in_batch(
@@ -357,13 +356,18 @@ def in_batch(
         )
 
 
-def alone(function: Callable[..., list[Any]]) -> Callable[..., tuple[list[Any]]]:
-    """Return a function of one list of results as one of a tuple of lists."""
+def over_batch(
+    function: Callable[..., list[Any]], *mapped: Sequence[bool]
+) -> Callable[..., list[Any]]:
+    """Return a function of lists as one of lists on a batch: one list of results."""
 
-    def of_groups(*groups: Arrays) -> tuple[list[Any]]:
-        return (function(*groups),)
+    def of_batch(*groups: Arrays) -> list[Any]:
+        def alone(*lists: Arrays) -> tuple[list[Any]]:
+            return (function(*lists),)
 
-    return of_groups
+        return in_batch(alone, mapped, *groups)[0]
+
+    return of_batch
 
 
 def _summed(cotangents: Arrays, mapped: Sequence[bool]) -> list[Any]:
@@ -372,11 +376,6 @@ def _summed(cotangents: Arrays, mapped: Sequence[bool]) -> list[Any]:
         x if here or not is_array(x) else namespace_of(x).sum(x, axis=0)
         for x, here in zip(cotangents, mapped, strict=True)
     ]
-
-
-def _places(leaves: Arrays) -> list[int]:
-    """Return which of some values can be differentiated."""
-    return [k for k, x in enumerate(leaves) if is_differentiable(x)]
 
 
 def likes_of(ys: Arrays) -> list[Like | None]:
@@ -394,10 +393,7 @@ def filled(likes: Sequence[Like | None], t: Cotangents) -> list[Any]:
 
 def _at(places: Sequence[int], given: Arrays, count: int) -> list[Any]:
     """Return a list of values at places, zeros elsewhere."""
-    full: list[Any] = [0.0] * count
-    for k, x in zip(places, given, strict=True):
-        full[k] = x
-    return full
+    return replaced([0.0] * count, places, given)
 
 
 def _transposed(trace: Trace, seeds: Arrays) -> list[Any]:

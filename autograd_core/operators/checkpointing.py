@@ -20,18 +20,22 @@ from autograd_core.graph import Array
 from autograd_core.operators.calls import (
     Arrays,
     Pullback,
-    alone,
     call,
     filled,
-    in_batch,
     likes_of,
+    over_batch,
     zeros_like,
 )
 from autograd_core.operators.closures import closed_over
 from autograd_core.operators.watching import Watch
 from autograd_core.reverse import sweep, traced
 from autograd_core.tensor import Tracked, Watched, is_differentiable
-from autograd_core.transform import Pytree, require_function
+from autograd_core.transform import (
+    Pytree,
+    differentiable_places,
+    replaced,
+    require_function,
+)
 
 Policy: TypeAlias = Collection[str] | Callable[[str, Any], bool] | None
 Function: TypeAlias = Callable[..., Any]
@@ -167,7 +171,7 @@ class Checkpointed:
     def push(self, leaves: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
         """Return results and tangents, of a function that is checkpointed again."""
         count = len(leaves)
-        places = [k for k, x in enumerate(leaves) if is_differentiable(x)]
+        places = differentiable_places(leaves)
 
         def both(everything: Arrays) -> list[Any]:
             xs, x_dots = everything[:count], everything[count:]
@@ -214,7 +218,7 @@ class Checkpointed:
 
     def gradients(self, leaves: Arrays, ts: Arrays, replay: Replay) -> list[Any]:
         """Evaluate the function again, and return the cotangents of its arguments."""
-        places = [k for k, x in enumerate(leaves) if is_differentiable(x)]
+        places = differentiable_places(leaves)
 
         def of_places(*given: Array) -> list[Any]:
             return self.function(replaced(leaves, places, given))
@@ -233,19 +237,7 @@ class Checkpointed:
 
     def batched(self, mapped: Sequence[bool]) -> Checkpointed:
         """Return the function of a batch."""
-
-        def function(leaves: Arrays) -> list[Any]:
-            return in_batch(alone(self.function), (mapped,), leaves)[0]
-
-        return replace(self, function=function)
-
-
-def replaced(values: Arrays, places: Sequence[int], given: Arrays) -> list[Any]:
-    """Return values with others at places."""
-    full = list(values)
-    for k, x in zip(places, given, strict=True):
-        full[k] = x
-    return full
+        return replace(self, function=over_batch(self.function, mapped))
 
 
 # ------------------------------------------------------------------ what a policy keeps

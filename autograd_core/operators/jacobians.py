@@ -397,16 +397,12 @@ def _joined(chunks: Iterator[list[Array]], axis: int) -> list[Array]:
     each = [[_moved(x, axis) for x in chunk] for chunk in chunks]
     if len(each) == 1:
         return each[0]
-    return [_concat(list(parts), axis) for parts in zip(*each, strict=True)]
+    columns = map(list, zip(*each, strict=True))
+    return [namespace_of(*parts).concat(parts, axis=axis) for parts in columns]
 
 
 def _moved(x: Array, axis: int) -> Array:
     return x if axis == 0 or x.ndim == 1 else namespace_of(x).moveaxis(x, 0, axis)
-
-
-def _concat(parts: list[Array], axis: int) -> Array:
-    joined: Array = namespace_of(*parts).concat(parts, axis=axis)
-    return joined
 
 
 def _split(x: Array, leaves: Sequence[Array], axis: int) -> list[Array]:

@@ -13,8 +13,10 @@ from autograd_core.reverse import Trace, sweep, traced
 from autograd_core.tensor import Tracked, is_differentiable
 from autograd_core.transform import (
     Pytree,
+    differentiable_places,
     filled_like,
     flatten_primals,
+    replaced,
     require_function,
 )
 
@@ -82,13 +84,11 @@ def linearize(
 def transpose(forward: Trace, y: Pytree) -> Callable[[tuple[Pytree, ...]], Pytree]:
     """Return the map from tangents to the tangent of ``y``: the transposed pullback."""
     leaves, structure = pytree.flatten(y)
-    places = [k for k, x in enumerate(leaves) if is_differentiable(x)]
+    places = differentiable_places(leaves)
     zeros = [filled_like(x, 0.0) if hasattr(x, "shape") else 0.0 for x in leaves]
 
     def pullback(*given: Array) -> tuple[Pytree, ...]:
-        full = list(zeros)
-        for k, t in zip(places, given, strict=True):
-            full[k] = t
+        full = replaced(zeros, places, given)
         seeds = forward.seeds(pytree.unflatten(structure, full))
         return forward.gradients(sweep(seeds))
 
@@ -98,10 +98,7 @@ def transpose(forward: Trace, y: Pytree) -> Callable[[tuple[Pytree, ...]], Pytre
 
     def pushforward(tangents: tuple[Pytree, ...]) -> Pytree:
         found = backward.gradients(sweep(backward.seeds(tangents)))
-        full = list(zeros)
-        for k, t in zip(places, found, strict=True):
-            full[k] = t
-        return pytree.unflatten(structure, full)
+        return pytree.unflatten(structure, replaced(zeros, places, found))
 
     return pushforward
 

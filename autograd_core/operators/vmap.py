@@ -105,7 +105,7 @@ def vmap(
     @wraps(function)
     def mapped(*arguments: Any, **keywords: Any) -> Pytree:
         leaves, structure = pytree.flatten((arguments, keywords))
-        axes = _in_axes(function, in_axes, arguments, keywords)
+        axes = _in_axes(function, in_axes, structure)
         batch = _Arguments(function, structure, leaves, axes, axis_size)
         size = batch.size
         step = min(size, chunk_size or size)
@@ -289,28 +289,26 @@ def _placed(y: Any, differs: bool, axis: int | None, batch: _Arguments) -> Any:
 def _in_axes(
     function: Callable[..., Any],
     in_axes: Any,
-    arguments: tuple[Any, ...],
-    keywords: dict[str, Any],
+    structure: pytree.Structure,
 ) -> list[int | None]:
     """Return the axis of examples of every leaf of the arguments."""
-    if isinstance(in_axes, (tuple, list)) and len(in_axes) != len(arguments):
+    positional, keywords = structure.children
+    count = len(positional.children)
+    many = isinstance(in_axes, (tuple, list))
+    if many and len(in_axes) != count:
         raise error(
             ValueError,
             "vmap",
-            f"in_axes must name an axis, or None, for each of the {len(arguments)} "
+            f"in_axes must name an axis, or None, for each of the {count} "
             "positional arguments",
             f"in_axes={in_axes!r}",
             "Give one integer for all, or one entry for each.",
         )
-    many = isinstance(in_axes, (tuple, list))
     axes: list[int | None] = []
-    for k, argument in enumerate(arguments):
+    for k, child in enumerate(positional.children):
         prefix = in_axes[k] if many else in_axes
-        structure = pytree.flatten(argument)[1]
-        name = partial(argument_name, function, k)
-        axes += _prefix(prefix, structure, "in_axes", name)
-    leaves, _ = pytree.flatten(keywords)
-    return [*axes, *[0] * len(leaves)]
+        axes += _prefix(prefix, child, "in_axes", partial(argument_name, function, k))
+    return [*axes, *_prefix(0, keywords, "in_axes", str)]
 
 
 def _prefix(

@@ -11,6 +11,7 @@ from core_support import assert_equal, to_numpy
 
 import autograd_core as ag
 from autograd_core import backend
+from autograd_core.declare import elementwise
 from autograd_core.masks import Masked, joined, plain
 from autograd_core.operation import Rule, registry
 from autograd_core.testing.faults import REVERSE, with_rules
@@ -333,3 +334,21 @@ def test_a_mask_that_is_dropped_is_noticed(name):
 
     assert np.isfinite(gradient(right)).all()
     assert np.isnan(gradient(wrong)[~TAKEN]).all()
+
+
+def test_forward_mode_takes_the_values_of_two_masked_rules(monkeypatch):
+    """As the compiled path of an operation of two arguments adds what both give."""
+    monkeypatch.setattr("autograd_core.declare.registry", {})
+
+    def rule(xp, t):
+        return Masked(xp.where(TAKEN, t, 0.0), TAKEN)
+
+    def forward(xp, x1, x2):
+        return xp.where(TAKEN, x1 + x2, 0.0)
+
+    @elementwise(x1=rule, x2=rule, implementation=forward)
+    def sum_where_taken(x1, x2, /):
+        """Sum, where it is taken."""
+
+    _, tangent = ag.jvp(sum_where_taken, (X, X), (WEIGHTS, WEIGHTS))
+    assert_equal(tangent, np.where(TAKEN, 2 * WEIGHTS, 0.0))
