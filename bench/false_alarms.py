@@ -20,6 +20,7 @@ import argparse
 import importlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -805,6 +806,14 @@ def outcome(found: Case) -> tuple[str, str]:
     return "passed", ""
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what libraries warn of (overflow, their own deprecations) to themselves."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def measure(
     seed: int, first: int, count: int, only: str = "", wrong: float = 0.0
 ) -> Iterator[tuple[int, str, str, str, str]]:
@@ -812,8 +821,7 @@ def measure(
     for k in range(first, first + count):
         kind, make = case(seed, k)
         if only in kind and installed(KINDS[kind][1]):
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
+            with quiet():
                 found = make()
                 how, said = outcome(found.times(1 + wrong) if wrong else found)
             yield k, kind, found.name, how, said
