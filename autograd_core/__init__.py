@@ -50,6 +50,8 @@ from autograd_core.operators.linear import linear_transpose, linearize
 from autograd_core.operators.ravel import ravel_pytree
 from autograd_core.operators.residuals import saved_residuals
 from autograd_core.operators.vmap import vmap
+from autograd_core.programs.compiling import compile
+from autograd_core.programs.recording import placeholder, spec, trace
 from autograd_core.reverse import grad, stop_gradient, value_and_grad, vjp
 from autograd_core.tensor import Constant, Tensor
 
@@ -62,6 +64,7 @@ __all__ = [
     "backends",
     "checkpoint",
     "checkpoint_name",
+    "compile",
     "cond",
     "custom_jvp",
     "custom_vjp",
@@ -82,15 +85,18 @@ __all__ = [
     "linearize",
     "map",
     "ops",
+    "placeholder",
     "pytree",
     "ravel_pytree",
     "register_backend",
     "saved_residuals",
     "scan",
     "set_backend",
+    "spec",
     "stop_gradient",
     "switch",
     "testing",
+    "trace",
     "use_backend",
     "value_and_grad",
     "vjp",

@@ -26,9 +26,11 @@ from autograd_core.operation import Operation, Rule
 from autograd_core.tensor import (
     Tracked,
     as_constants,
+    computing,
     holds_tracked,
     is_complex,
     is_differentiable,
+    is_recorded,
     is_uniform,
     lowest,
     make_dual,
@@ -73,9 +75,10 @@ def dispatch(
     if not level.forward:
         call.capture()
     deeper = holds_tracked((*call.lower, *statics))
-    call.y = (dispatch if deeper else call_library)(
-        operation, tuple(call.lower), call.statics
-    )
+    if deeper:
+        call.y = dispatch(operation, tuple(call.lower), call.statics)
+    else:
+        call.y = call_library(operation, tuple(call.lower), call.statics, largest=True)
     if isinstance(call.y, tuple):
         return call.with_tangents() if level.forward else call.with_projections()
     if not is_differentiable(call.y):
@@ -218,8 +221,8 @@ class Call:
     def capture(self) -> None:
         """Put raw constants that a rule keeps out of reach, or watch them."""
         operation = self.operation
-        if not operation.kept:
-            return
+        if not operation.kept or any(map(is_recorded, self.lower)):
+            return  # a program holds what is not its own by reference
         if not operation.variadic:
             for k, name in enumerate(operation.arguments):
                 if not self.active[k]:
@@ -259,7 +262,7 @@ class Call:
 
     def with_edges(self) -> Array:
         """Return the result of reverse mode: one edge for each active argument."""
-        xp = namespace_of(self.y)
+        xp = computing(self.y)
         return make_tensor(self.y, self._node(xp), self.level.world(xp))
 
     def with_projections(self) -> Any:

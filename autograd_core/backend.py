@@ -102,6 +102,8 @@ class Backend:
     requirement: ClassVar[str] = ""
     """What to give to ``pip install``."""
     capabilities: ClassVar[tuple[str, ...]] = ()
+    listed: ClassVar[bool] = True
+    """Whether `backends` lists it, and "all" means it: not what computes nothing."""
 
     def __init__(self, namespace: Any = None) -> None:
         self.namespace = self.load() if namespace is None else namespace
@@ -239,9 +241,38 @@ class Backend:
         """Return an array that cannot change with ``x``, or None if ``x`` is large."""
         return None
 
+    def for_array(self, x: Any) -> Backend:
+        """Return the backend that computes with an array of this size in a transform.
+
+        This one, unless a library has something of its own for large arrays.
+        """
+        return self
+
+    apply_rule: Any = None
+    """What the sweep calls in the place of a rule, if a backend wants it to:
+    ``apply_rule(xp, t, operation, rule, *saved)``."""
+
+    def sum_of(self, a: Any, b: Any) -> Any:
+        """Return the sum of two cotangents, where there is an `apply_rule`."""
+        return a + b
+
+    def release_memory(self) -> None:
+        """Give back to the system what the library keeps for arrays to come."""
+
     def unshared(self, x: Any) -> Any:
         """Return ``x`` as an array that nobody else holds, to hand to the user."""
         return self.asarray(x, copy=True)
+
+    def compile(self, program: Any, **options: Any) -> Callable[..., list[Any]]:
+        """Return what runs a program on arrays: a function of a list, one for each input.
+
+        It raises `GuardError` where the recorded code would take another path. Results
+        are memory that nobody else holds. What a library does not know among the
+        options it may ignore.
+        """
+        from autograd_core.programs.straight_line import straight_line
+
+        return straight_line(program, self)
 
     def synchronize(self) -> None:
         """Wait until the device has finished: for timing."""
@@ -296,13 +327,14 @@ def _class_named(name: str) -> type[Backend]:
     if name not in known:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, known, n=3, cutoff=0.4)
+        listed = sorted(name for name, cls in known.items() if cls.listed)
+        near = get_close_matches(name, listed, n=3, cutoff=0.4)
         hints = [f"{each!r} (pip install {known[each].requirement})" for each in near]
         hint = f"Did you mean {' or '.join(hints)}? " if hints else ""
         raise error(
             ValueError,
             "set_backend",
-            f"no backend has this name; known are {', '.join(sorted(known))}",
+            f"no backend has this name; known are {', '.join(listed)}",
             repr(name),
             f"{hint}Or give a namespace that complies with the Array API.",
         )
@@ -599,6 +631,7 @@ def backends() -> Backends:
             capabilities=cls.capabilities,
         )
         for _, cls in sorted(known.items())
+        if cls.listed
     )
 
 

@@ -40,6 +40,7 @@ from autograd_core.tensor import (
     as_constants,
     holds_tracked,
     is_uniform,
+    recording_of,
     without_constants,
 )
 
@@ -151,6 +152,7 @@ def linear(
     takes_complex: bool = True,
     adjoint: bool = False,
     batching: BatchingRule | None = None,
+    shape: Function | None = None,
     **transposes: Function,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function that is linear in each of its arguments.
@@ -181,6 +183,10 @@ def linear(
     batching
         What a call becomes under `vmap` (the module `batching`); by default as the
         form says: what has an axis works along it, functions of matrices take stacks.
+    shape
+        ``shape(xp, *named)``: the shape of the result, from parameters that it asks for
+        by name. By default that of corresponding elements, or of what the
+        implementation gives, or what NumPy makes of arrays of ones.
     **transposes
         ``parameter=transpose``. Other parameters are not differentiated.
 
@@ -213,7 +219,7 @@ def linear(
         operation.holomorphic = not constant and not adjoint
         operation.positive = constant and not adjoint
         jvp = [_itself(operation, k) for k in range(len(vjp))]
-        operation.batching = batching
+        operation.batching, operation.shape = batching, shape
         return _complete(operation, jvp, vjp, samples, implementation)
 
     return decorate
@@ -233,6 +239,7 @@ def general(
     holomorphic: bool = False,
     positive: bool = False,
     batching: BatchingRule | None = None,
+    shape: Function | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function with a rule for each mode.
 
@@ -255,7 +262,7 @@ def general(
         which the core conjugates, and not its adjoint.
     positive
         Whether they are linear with coefficients that are not negative.
-    batching
+    batching, shape
         As in `linear`.
     """
 
@@ -278,7 +285,7 @@ def general(
             ]
             for rules in (jvp, vjp)
         )
-        operation.batching = batching
+        operation.batching, operation.shape = batching, shape
         return _complete(operation, jvps, vjps, samples, implementation)
 
     return decorate
@@ -288,10 +295,14 @@ def general(
 def constant(declaration: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def constant(
-    *, batching: BatchingRule
+    *, batching: BatchingRule | None = None, shape: Function | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def constant(
-    declaration: Function | None = None, /, *, batching: BatchingRule | None = None
+    declaration: Function | None = None,
+    /,
+    *,
+    batching: BatchingRule | None = None,
+    shape: Function | None = None,
 ) -> Function:
     """Declare a function whose derivative is zero: it computes on the raw arrays.
 
@@ -301,11 +312,13 @@ def constant(
         The function, where the decorator is used without arguments.
     batching
         As in `linear`; by default one of corresponding elements, or along an axis.
+    shape
+        As in `linear`.
     """
 
     def decorate(declaration: Function) -> Function:
         operation = Operation(declaration)
-        operation.batching = batching
+        operation.batching, operation.shape = batching, shape
         operation.emit = emit_function(operation)
         return _register(operation, public_function(operation))
 
@@ -318,11 +331,13 @@ def composite(
     variadic: bool = False,
     domain: dict[str, Domain] | Domain = REAL,
     takes_complex: bool = True,
+    shape: Function | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function composed of operations, which differentiate it.
 
-    Where nothing is tracked the library's own function of that name is called; else
-    the body, so that the derivative is that of its parts.
+    Where nothing is tracked the library's own function of that name is called, and
+    where a program is recorded, so is that call; else the body, so that the derivative
+    is that of its parts.
 
     Parameters
     ----------
@@ -332,6 +347,8 @@ def composite(
         As in `linear`.
     takes_complex
         Whether checks give it complex numbers; if not, its parts refuse tracked ones.
+    shape
+        As in `linear`; by default what the body gives.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -343,10 +360,15 @@ def composite(
             takes_complex=takes_complex,
         )
         operation.samples = _required(operation, samples)
+        operation.shape, operation.is_composite = shape, True
 
         def call(*arguments: P.args, **keywords: P.kwargs) -> R:
             values = (*arguments, *keywords.values())
             if any(map(holds_tracked, values)):
+                recording = recording_of(values)
+                if recording is not None:
+                    whole: R = recording.composite(operation, arguments, keywords)
+                    return whole
                 return function(*arguments, **keywords)
             # a library may have another default than the standard's None
             given = {name: x for name, x in keywords.items() if x is not None}

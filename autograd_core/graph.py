@@ -13,6 +13,7 @@ import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, Self, TypeAlias
 
 from autograd_core.errors import describe, error
@@ -43,8 +44,7 @@ class Level:
     ``apply(operation, arguments, statics)``."""
 
     call: Any = None
-    """And with that of a function with rules of its own: ``call(rules, leaves)``, the
-    leaves one level down."""
+    """And with that of a function with rules of its own: ``call(rules, leaves)``."""
 
     def __init__(self, name: str, *, forward: bool, number: int | None = None) -> None:
         self.number = next(_level_numbers) if number is None else number
@@ -188,6 +188,9 @@ class WatchedLeaf(Node):
 
 
 eager = Level("eager", forward=False, number=0)
+
+recording: ContextVar[Any] = ContextVar("recording", default=None)
+"""The recording that is under way, to which constants without values belong."""
 
 
 # ------------------------------------------------------------------ captured memory

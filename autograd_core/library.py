@@ -20,10 +20,16 @@ def note_call(cause: Exception, operation: Operation, values: tuple[Any, ...]) -
 
 
 def call_library(
-    operation: Operation, arguments: tuple[Any, ...], statics: tuple[Any, ...]
+    operation: Operation,
+    arguments: tuple[Any, ...],
+    statics: tuple[Any, ...],
+    *,
+    largest: bool = False,
 ) -> Any:
-    """Call the library on raw arrays."""
+    """Call the library on raw arrays; in a transform, as it is for the largest."""
     xp = _backend(operation, (*arguments, *statics)) or backend.get_backend()
+    if largest:
+        xp = _for_largest(xp, arguments)
     if all(type(argument) in SCALARS for argument in arguments):
         arrays = [x for x in statics if backend.is_array(x) and xp.is_floating(x.dtype)]
         like = arrays[0].dtype if arrays else None  # as in copysign(0, x2)
@@ -50,6 +56,16 @@ def pass_on(
     except Exception as cause:
         note_call(cause, operation, arguments)
         raise
+
+
+def _for_largest(xp: backend.Backend, arguments: tuple[Any, ...]) -> backend.Backend:
+    """Return the backend that computes with arrays as large as some argument."""
+    for x in arguments:
+        if backend.is_array(x):
+            chosen = xp.for_array(x)
+            if chosen is not xp:
+                return chosen
+    return xp
 
 
 def with_own_dtype(

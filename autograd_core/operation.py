@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
@@ -188,6 +188,11 @@ class Operation:
     batching
         How a call becomes one for a batch of examples (`batching`); None where it has
         to be a call for each.
+    is_composite
+        Whether it is a function composed of operations, which differentiate it.
+    shape
+        ``shape(xp, *named)``: the shape that the result has, found from parameters that
+        it asks for by name, without their values (``autograd_backends.inference``).
     """
 
     function: Function
@@ -201,6 +206,8 @@ class Operation:
     samples: tuple[Sample, ...] = ()
     kinks: tuple[Kink, ...] = ()
     batching: Function | None = None
+    shape: Function | None = None
+    is_composite = False
 
     def __init__(
         self,
@@ -241,6 +248,31 @@ class Operation:
     def signature(self) -> inspect.Signature:
         """The declared signature."""
         return inspect.signature(self.declaration)
+
+    def written(
+        self, arguments: Sequence[Any], statics: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return how a call is written: values by position, and values by name.
+
+        What has its default is left out.
+        """
+        values = (tuple(arguments),) if self.variadic else arguments
+        given = dict(zip(self.arguments, values, strict=False)) | dict(statics)
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        for name, parameter in self.signature.parameters.items():
+            if name not in given:
+                continue
+            value = given[name]
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional.extend(value)
+            elif parameter.kind is parameter.POSITIONAL_ONLY:
+                positional.append(value)
+            elif not (
+                type(value) is type(parameter.default) and value == parameter.default
+            ):
+                named[name] = value
+        return positional, named
 
     def rule(self, function: Function) -> Rule:
         """Read a rule's needs off its parameters, and check that they exist."""

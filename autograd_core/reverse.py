@@ -65,6 +65,8 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
     heap = [(-node.id, node) for node in cotangents]
     heapify(heap)
     sums: set[Node] = set()
+    last: Any = None  # the namespace of the node before
+    apply_rule: Any = None
     while heap:
         node = heappop(heap)[1]
         if not node.edges:
@@ -78,11 +80,15 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
             if isinstance(t.value if masked else t, Tracked)
             else node.xp
         )
+        if xp is not last:
+            last, apply_rule = xp, getattr(xp, "apply_rule", None)
+        special = masked or apply_rule is not None
         try:
             for edge in node.edges:
                 parent = edge[0]
-                if masked:
-                    term = carried(xp, t, node.operation, *edge[1:])
+                if special:
+                    rule = carried if masked else apply_rule
+                    term = rule(xp, t, node.operation, *edge[1:])
                 elif len(edge) == 3:  # the common case, worth a tenth of the walk
                     term = edge[1](xp, t, edge[2])
                 else:
@@ -96,7 +102,11 @@ def sweep(cotangents: dict[Node, Array]) -> dict[Node, Array]:
                 elif parent in sums and not isinstance(term, Tracked):
                     cotangents[parent] += term
                 else:
-                    cotangents[parent] = total = cotangents[parent] + term
+                    if apply_rule is None:
+                        total = cotangents[parent] + term
+                    else:
+                        total = xp.sum_of(cotangents[parent], term)
+                    cotangents[parent] = total
                     if not isinstance(total, Tracked):
                         sums.add(parent)
                     del total

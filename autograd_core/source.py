@@ -21,7 +21,14 @@ from autograd_core.graph import new, new_nodes, node_ids
 from autograd_core.library import note_call
 from autograd_core.masks import plain
 from autograd_core.operation import Function, Operation, Rule
-from autograd_core.tensor import Batched, ComplexTensor, Dual, Tensor, Watched
+from autograd_core.tensor import (
+    Batched,
+    ComplexTensor,
+    Dual,
+    Recorded,
+    Tensor,
+    Watched,
+)
 
 RECORD = """\
 result = new(Tensor)
@@ -347,7 +354,7 @@ def public_function(operation: Operation) -> Function:
         "Tensor": Tensor,
         "Dual": Dual,
         "plain": plain,
-        "deep": frozenset({Batched, ComplexTensor, Dual, Watched}),
+        "deep": frozenset({Batched, ComplexTensor, Dual, Recorded, Watched}),
         "nodes": new_nodes,
         "new": new,
         "ids": node_ids,

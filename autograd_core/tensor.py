@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import opcode
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from autograd_core import backend
@@ -631,6 +631,80 @@ class Watched(Tracked):
     node: Any
 
 
+class Recorded(Masks, Tracked):
+    """An array of a recording: no values, but what they are computed from.
+
+    ``value`` is of the right shape and dtype, ``node`` the variable of the program.
+    """
+
+    __slots__ = ()
+
+    node: Any
+
+    @property
+    def dtype(self) -> Any:
+        """The data type, one of the library that the program is recorded for."""
+        recording: Any = self.world.level
+        return recording.own_dtype(self.value.dtype)
+
+    def __repr__(self) -> str:
+        return f"Recorded({self.node.name or 'unnamed'}, {describe(self)})"
+
+    def __format__(self, specification: str) -> str:
+        return repr(self)
+
+    def __bool__(self) -> bool:
+        return self._told(bool)
+
+    def __int__(self) -> int:
+        return self._told(int)
+
+    def __index__(self) -> int:
+        return self._told(int)
+
+    def _told(self, kind: type[int]) -> Any:
+        recording: Any = self.world.level
+        return recording.told(self, kind)
+
+    def _value_to_leave(self, how: str) -> Array:
+        raise error(
+            TypeError,
+            how,
+            f"takes a number out of {self.world.level.name}, which would stay the same "
+            "for all other arguments",
+            describe(self),
+            "Compute with autograd_core.ops, or return the array.",
+        )
+
+
+def recorded_in(x: Any) -> Recorded | None:
+    """Return the recorded array on which an array is computed, None if there is none.
+
+    Batches lie above it, as transforms do.
+    """
+    while isinstance(x, ArrayObject):
+        if type(x) is Recorded:
+            return x
+        x = x.value
+    return None
+
+
+def is_recorded(x: Any) -> bool:
+    """Say whether an array is computed on a recorded one."""
+    return recorded_in(x) is not None
+
+
+def recording_of(values: tuple[Any, ...]) -> Any:
+    """Return the recording of all that is tracked among values.
+
+    None if something else is above it, or there is none.
+    """
+    tracked = list(tracked_in([tuple(x) if isinstance(x, list) else x for x in values]))
+    if all(type(x) is Recorded for x in tracked) and tracked:
+        return tracked[0].world.level
+    return None
+
+
 def _like_before(operation: str, x1: Array, x2: Any, result: Array) -> Array:
     """Return the result of ``x1 += x2``, to which ``x1`` is then bound."""
     if result.shape == x1.shape and result.dtype == x1.dtype:
@@ -654,9 +728,9 @@ def lowest(x: Any) -> Any:
 def stopped(x: Any) -> Any:
     """Return an array without its derivatives: raw, or a batch of `vmap` of raw ones.
 
-    Anything else as it is.
+    What is recorded takes the place of raw arrays. Anything else as it is.
     """
-    if not isinstance(x, ArrayObject):
+    if not isinstance(x, ArrayObject) or type(x) is Recorded:
         return x
     inner = stopped(x.value)
     if type(x) is not Batched:
@@ -671,7 +745,7 @@ def holds_tracked(x: Any) -> bool:
     return isinstance(x, Tracked)
 
 
-def tracked_in(values: tuple[Any, ...]) -> Iterator[Tracked]:
+def tracked_in(values: Sequence[Any]) -> Iterator[Tracked]:
     """Yield what is tracked among values and in tuples of them."""
     for value in values:
         if isinstance(value, Tracked):
@@ -729,6 +803,11 @@ def namespace_of(x: Array, *others: Array) -> Any:
     if isinstance(x, Tracked) or holds_tracked(others):
         return operations
     return backend.backend_of(x)
+
+
+def computing(x: Array) -> Any:
+    """Return the namespace in which a transform computes with an array of its size."""
+    return operations if isinstance(x, Tracked) else backend.backend_of(x).for_array(x)
 
 
 def is_array(x: Any) -> bool:
@@ -798,7 +877,7 @@ def track(x: Array, level: Level) -> Tensor:
         if check is not None:
             fault = overwritten("Tensor" if level is eager else level.name, x)
             node = WatchedLeaf(leaf, check, fault)
-    return make_tensor(x, node, level.world(xp))
+    return make_tensor(x, node, level.world(computing(x)))
 
 
 def is_leaf(x: Tensor) -> bool:

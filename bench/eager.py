@@ -1,6 +1,6 @@
 """Cost of eager differentiation, beside hand-written NumPy and the peers.
 
-    python bench/eager.py [--repeats 30] [--json FILE]
+    python bench/eager.py [--repeats 30] [--only W3] [--json FILE]
 
 Every contender computes the same value and gradient; they are compared before anything
 is timed. The contenders of a workload run in turn, in one process, and each figure is
@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy
@@ -80,6 +82,80 @@ def mlp(batch: int) -> dict[str, Gradient | None]:
     return contenders(mlp_program, arrays, lambda: mlp_by_hand(*arrays), trained=3)
 
 
+# ------------------------------------------------------------------ W3: large arrays
+# Most of the time goes into pages that are fresh from the system, and whether they are
+# depends on what else a process has done. So each contender has one of its own here.
+
+PLAYERS = ("NumPy by hand", "autograd-core", "HIPS autograd", "PyTorch eager")
+LARGE = {f"W3: elementwise, float64[{n:,}]": n for n in (100_000, 1_000_000)}
+
+
+def large_program(np: Any, x: Any, w: Any, b: Any) -> Any:
+    return np.sum(np.tanh(x * w + b) * np.exp(-(x**2)) / (1 + x**2))
+
+
+def large_by_hand(x: Any, w: Any, b: Any) -> tuple[Any, Any]:
+    """Return the value and all three gradients, of which the first is compared."""
+    a, e, d = numpy.tanh(x * w + b), numpy.exp(-(x**2)), 1 + x**2
+    n = a * e
+    q = n / d
+    t = numpy.ones_like(q)
+    t_n = t / d
+    t_d = -t * q / d
+    t_b = t_n * e * (1 - a * a)
+    t_w = t_b * x
+    t_x = t_b * w + t_d * (2 * x) - t_n * a * e * (2 * x)
+    return numpy.sum(q), (t_x, t_w, t_b)
+
+
+def large(size: int, only: str) -> Gradient | None:
+    random = numpy.random.default_rng(0)
+    x, w, b = (random.normal(size=size) for _ in range(3))
+
+    def by_hand() -> tuple[Any, Any]:
+        value, grads = large_by_hand(x, w, b)
+        return value, grads[0]
+
+    return contenders(large_program, (x, w, b), by_hand, 3, (only,))[only]
+
+
+def serve(size: int, name: str, questions: Any) -> None:
+    """Answer, in a process of its own, first with a result and then with times."""
+    run = large(size, name)
+    questions.send(run() if run else None)
+    while run and questions.recv():
+        questions.send(seconds(run, max(1, 1_000_000 // size)))
+
+
+def ratios_apart(size: int, repeats: int) -> dict[str, list[float] | None]:
+    """Time contenders in turn, each in a process of its own; return the ratios."""
+    context = multiprocessing.get_context("spawn")
+    ends, results = {}, {}
+    for name in PLAYERS:
+        ends[name], other = context.Pipe()
+        context.Process(target=serve, args=(size, name, other), daemon=True).start()
+        results[name] = ends[name].recv()
+    expected = results["NumPy by hand"]
+    times: dict[str, list[float]] = {}
+    for name, result in results.items():
+        if result is not None:
+            compare(name, result, expected)
+            times[name] = []
+    for _ in range(repeats + 1):  # the first is to warm up
+        for name, each in times.items():
+            ends[name].send(True)
+            each.append(ends[name].recv())
+    for name in times:
+        ends[name].send(False)
+    hand = times["NumPy by hand"]
+    return {
+        name: [t / h for t, h in zip(times[name], hand, strict=True)][1:]
+        if name in times
+        else None
+        for name in PLAYERS
+    }
+
+
 # ------------------------------------------------------------------ contenders
 
 
@@ -88,6 +164,7 @@ def contenders(
     arrays: tuple[Any, ...],
     by_hand: Gradient,
     trained: int = 1,
+    only: tuple[str, ...] = (),
 ) -> dict[str, Gradient | None]:
     """Return each contender's value and gradient, None for a missing library."""
     found: dict[str, Gradient | None] = {"NumPy by hand": by_hand}
@@ -100,6 +177,8 @@ def contenders(
         "JAX, not jitted": jax_eager,
         "JAX jit": jax_jit,
     }.items():
+        if only and name not in only:
+            continue
         try:
             found[name] = make(program, arrays, numbers)
         except ImportError:
@@ -163,10 +242,15 @@ def agree(found: dict[str, Gradient | None]) -> None:
     value, grad = reference()
     for name, run in found.items():
         if run is not None:
-            for got, expected in zip(run(), (value, grad), strict=True):
-                numpy.testing.assert_allclose(
-                    numpy.asarray(got), expected, rtol=1e-9, err_msg=name
-                )
+            compare(name, run(), (value, grad))
+
+
+def compare(name: str, found: tuple[Any, Any], expected: tuple[Any, Any]) -> None:
+    """Raise unless a contender's value and gradient are those of another."""
+    for got, wanted in zip(found, expected, strict=True):
+        numpy.testing.assert_allclose(
+            numpy.asarray(got), wanted, rtol=1e-9, atol=1e-12, err_msg=name
+        )
 
 
 def seconds(run: Gradient, calls: int) -> float:
@@ -193,23 +277,37 @@ def ratios(
     }
 
 
+def together(
+    make: Callable[[], dict[str, Gradient | None]], repeats: int
+) -> dict[str, list[float] | None]:
+    return ratios(make(), repeats)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=30, help="rounds (default 30)")
+    parser.add_argument("--only", default="", help="what the titles have in them")
     parser.add_argument("--json", help="write the ratios to this file")
     options = parser.parse_args()
+    repeats = options.repeats
     workloads = {
-        "W2: 50 elementwise operations and a sum, float64[8]": tiny(),
-        "MLP 32-64-64-1, batch 32": mlp(32),
-        "MLP 32-64-64-1, batch 4096": mlp(4096),
+        "W2: 50 elementwise operations and a sum, float64[8]": partial(
+            together, tiny, repeats
+        ),
+        "MLP 32-64-64-1, batch 32": partial(together, partial(mlp, 32), repeats),
+        "MLP 32-64-64-1, batch 4096": partial(together, partial(mlp, 4096), repeats),
     }
+    workloads |= {
+        title: partial(ratios_apart, size, repeats) for title, size in LARGE.items()
+    }
+    workloads = {t: run for t, run in workloads.items() if options.only in t}
     record: dict[str, dict[str, float | None]] = {}
-    for title, found in workloads.items():
+    for title, measure in workloads.items():
         print(
             f"\n{title}\n{'time / NumPy by hand':24}{'median':>8}{'p10':>8}{'p90':>8}"
         )
         record[title] = {}
-        for name, values in ratios(found, options.repeats).items():
+        for name, values in measure().items():
             if values is None:
                 record[title][name] = None
                 print(f"{name:24}{'missing':>8}")

@@ -12,14 +12,16 @@ A part of a page stands between two comments:
 
 ``properties``, ``kinks`` and ``special functions`` come from declarations;
 ``operators`` and ``elsewhere`` from the front door, its docstrings and the page of each
-operator. ``output`` is what the block of Python above it prints. ``mutation``,
-``checkers``, ``false alarms``, ``support`` and ``consumers`` are measured, by commands
-that the pages name, and only inserted.
+operator; ``workloads`` and ``bars`` from the benchmarks. ``output`` is what the block
+of Python above it prints. ``mutation``, ``checkers``, ``false alarms``, ``support``,
+``consumers`` and ``benchmarks`` are measured, by commands that the pages name, and only
+inserted.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import re
 import sys
@@ -52,7 +54,14 @@ COST = re.compile(r"^\*\*Cost\.\*\* (.+?)\.\s", re.MULTILINE | re.DOTALL)
 NO_OPERATORS = ("autograd_core.backend", "autograd_core.tensor")
 """Modules whose public names are libraries and arrays."""
 
-MEASURED = ("mutation", "checkers", "false alarms", "support", "consumers")
+MEASURED = (
+    "mutation",
+    "checkers",
+    "false alarms",
+    "support",
+    "consumers",
+    "benchmarks",
+)
 
 Source = Callable[[str], str]
 """Makes the text of a part from the page above it."""
@@ -220,6 +229,32 @@ def elsewhere(above: str) -> str:
 def linked(name: str, path: Path) -> str:
     """Return a name that leads to its page."""
     return f"[`{name}`]({path.name})"
+
+
+# ------------------------------------------------------------------ benchmarks
+
+
+@source("workloads")
+def workloads(above: str) -> str:
+    """Return the table of what is measured."""
+    rows = [(name, workload.what) for name, workload in benchmarks().items()]
+    return table(("workload", "what is computed"), *rows)
+
+
+@source("bars")
+def bars(above: str) -> str:
+    """Return the table of what the workloads are to reach."""
+    declared = importlib.import_module("bench.report").declared
+    head = ("workload", "where", "who", "what")
+    return table(head, *declared(benchmarks().values()))
+
+
+def benchmarks() -> dict[str, Any]:
+    """Return the workloads, which are not installed with the library."""
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
+    found: dict[str, Any] = importlib.import_module("bench.workloads").WORKLOADS
+    return found
 
 
 # ------------------------------------------------------------------ output

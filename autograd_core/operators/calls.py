@@ -23,6 +23,7 @@ from autograd_core.tensor import (
     Tracked,
     is_array,
     is_differentiable,
+    is_recorded,
     make_batched,
     make_dual,
     make_tensor,
@@ -82,7 +83,7 @@ def call(rules: Rules, leaves: Arrays) -> list[Any]:
         require_lower(rules.name, level, ys)
         return [make_batched(y, level) if is_array(y) else y for y in ys]
     if level.apply is not None:
-        found: list[Any] = level.call(rules, lower)
+        found: list[Any] = level.call(rules, leaves)
         return found
     if level.forward:
         return _with_tangents(rules, leaves, active, lower, level)
@@ -149,6 +150,8 @@ def _captured(
 ) -> tuple[list[Any], list[Any]]:
     """Return the arrays with the user's own memory out of reach or watched."""
     kept, guards = list(lower), []
+    if any(map(is_recorded, lower)):
+        return kept, guards  # a program holds what is not its own by reference
     for k, x in enumerate(lower):
         if not active[k] and not isinstance(x, Tracked) and backend.is_array(x):
             kept[k], check = backend.backend_of(x).snapshot(x)

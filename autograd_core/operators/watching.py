@@ -41,8 +41,9 @@ class Watch(Level):
             return operation.result(*(self.watched(part, place) for part in y))
         return self.watched(y, place)
 
-    def call(self, rules: Rules, lower: Arrays) -> list[Any]:
+    def call(self, rules: Rules, leaves: Arrays) -> list[Any]:
         """Call a function with rules of its own one level down."""
+        lower = list(map(self.lowered, leaves))
         ys, place = self.seen_function(rules.name, partial(call, rules, lower))
         return [self.watched(y, place) for y in ys]
 

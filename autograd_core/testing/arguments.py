@@ -14,7 +14,6 @@ from inspect import Parameter, Signature, signature
 from io import StringIO
 from itertools import islice
 from time import monotonic
-from traceback import walk_tb
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,8 +21,9 @@ import numpy as np
 import autograd_core as ag
 from autograd_core import pytree
 from autograd_core.backend import get_backend, is_array
-from autograd_core.errors import OURS, describe, dtype_name
+from autograd_core.errors import describe, dtype_name
 from autograd_core.operation import REAL, Domain
+from autograd_core.programs.targets import raised
 from autograd_core.testing.arrays import NDArray, astype, is_inexact, to_numpy
 from autograd_core.testing.samples import points
 
@@ -434,17 +434,3 @@ def summing(count: int, total: int, top: int) -> Iterator[tuple[int, ...]]:
 def shown(shape: Shape) -> str:
     """Return a shape as an error writes it, ``[2,3]``."""
     return f"[{','.join(map(str, shape))}]"
-
-
-def raised(cause: BaseException) -> str:
-    """Say what was raised and where: ``ValueError: no (at model.py:12)``."""
-    texts = [str(cause), *getattr(cause, "__notes__", ())]
-    text = "; ".join(" ".join(text.split()).rstrip(".") for text in texts)
-    place = ""
-    for frame, line in walk_tb(cause.__traceback__):
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        file = frame.f_code.co_filename
-        library = package in OURS or file.startswith("<") or "site-packages" in file
-        if not library and "(at " not in text:
-            place = f" (at {file}:{line})"
-    return f"{type(cause).__name__}: {text}{place}"

@@ -1,5 +1,7 @@
 """``python -m autograd_core``: checks of derivatives from the shell.
 
+``emit``, which writes derivatives as source, is in `autograd_core.programs.command`.
+
 The exit status is that of a linter: 0 if all is right, 1 if something is wrong or
 cannot be judged, 2 if the command cannot be carried out as given.
 """
@@ -7,37 +9,30 @@ cannot be judged, 2 if the command cannot be carried out as given.
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from difflib import get_close_matches
 from io import StringIO
-from pathlib import Path
 from textwrap import indent
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import autograd_core as ag
 from autograd_core import testing
 from autograd_core.backend import ENVIRONMENT_VARIABLE
 from autograd_core.operation import Domain, Operation, operation_of, registry
+from autograd_core.programs.command import add_emit
+from autograd_core.programs.targets import UsageError, loaded, raised
 from autograd_core.testing import choice
 from autograd_core.testing.arguments import (
     Call,
     CannotCallError,
     Shape,
     find,
-    raised,
 )
 
-T = TypeVar("T")
-
 RIGHT, WRONG, UNUSABLE = 0, 1, 2
-
-IN_PACKAGE = "The file belongs to a package: give package.module::function."
 
 DEFAULTS: dict[str, Any] = {
     "order": 2,
@@ -59,6 +54,7 @@ examples:
   python -m autograd_core certify operation sin
   python -m autograd_core certify backend torch
   python -m autograd_core backends
+  python -m autograd_core emit model.py::loss --grad --spec "w=float64[3] x=float64[3]"
 
 exit status: 0 right; 1 wrong, or not to be judged; 2 the command cannot be carried out
 """
@@ -74,10 +70,6 @@ rest is held constant); and for the remaining parameters small shapes are tried 
 call succeeds. A first parameter called xp is given the namespace autograd_core.ops.
 What the function prints is not shown.
 """
-
-
-class UsageError(Exception):
-    """The command cannot be carried out as given."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     as_written = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(
         prog="python -m autograd_core",
-        description="Checks of derivatives.",
+        description="Derivatives: checks of them, and their source.",
         epilog=EXAMPLES,
         formatter_class=as_written,
         allow_abbrev=False,
@@ -126,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     certify.set_defaults(run=run_certify)
     listed = commands.add_parser("backends", help="list the array libraries")
     listed.set_defaults(run=run_backends)
+    add_emit(commands)
     return top
 
 
@@ -367,80 +360,6 @@ def libraries(
         else:
             raise UsageError(f"{origin}: {reason}.")
     return usable
-
-
-def loaded(target: str) -> Callable[..., Any]:
-    """Return the function of ``path/to/file.py::function`` or ``module::function``."""
-    place, _, name = target.partition("::")
-    module = of_file(Path(place)) if is_path(place) else of_name(place)
-    if not name:
-        raise UsageError(f"{target} names no function: {place}::... {offered(module)}")
-    found: Any = module
-    for part in name.replace("::", ".").split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"{place} has no function {name!r}. {offered(module)}")
-        found = getattr(found, part)
-    if not callable(found):
-        kind = type(found).__name__
-        raise UsageError(f"{target} is no function but {kind}. {offered(module)}")
-    function: Callable[..., Any] = found
-    return function
-
-
-def is_path(place: str) -> bool:
-    """Say whether a file is meant, and not a module."""
-    return place.endswith(".py") or "/" in place or os.sep in place
-
-
-def of_file(path: Path) -> ModuleType:
-    """Import a file, with its folder on the path as Python has it for scripts."""
-    if not path.is_file() or path.suffix != ".py":
-        what = "is not a Python file" if path.exists() else "does not exist"
-        raise UsageError(f"{path} {what}. Give path/to/file.py::function.")
-    sys.path.insert(0, str(path.parent.resolve()))
-    name = path.stem if path.stem not in sys.modules else f"_checked_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    loader = spec.loader
-    assert loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    importing(str(path), lambda: loader.exec_module(module))
-    return module
-
-
-def of_name(name: str) -> ModuleType:
-    """Import a module by its name."""
-    return importing(name, lambda: importlib.import_module(name))
-
-
-def importing(place: str, load: Callable[[], T]) -> T:
-    """Import, and raise what that raises as an error of the one who named it."""
-    try:
-        return load()
-    except SyntaxError as cause:
-        where = f"{cause.filename}:{cause.lineno}"
-        raise UsageError(f"{where}: SyntaxError: {cause.msg}") from cause
-    except SystemExit as cause:
-        raise UsageError(
-            f"{place} exits when it is imported. Put what it runs under "
-            'if __name__ == "__main__".'
-        ) from cause
-    except Exception as cause:
-        hint = f" {IN_PACKAGE}" if "relative import" in str(cause) else ""
-        raise UsageError(
-            f"{place} cannot be imported: {raised(cause)}.{hint}"
-        ) from cause
-
-
-def offered(module: ModuleType) -> str:
-    """Say which functions a module defines."""
-    names = [
-        name
-        for name, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", None) == module.__name__
-    ]
-    return f"It has {', '.join(names) or 'no functions'}."
 
 
 def declared(function: Callable[..., Any]) -> Operation | None:

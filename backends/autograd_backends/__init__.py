@@ -4,10 +4,11 @@ Importing this package declares them to the core. A third party's package declar
 own through the entry-point group ``autograd_core.backends``.
 """
 
+from autograd_backends.abstract import Abstract
 from autograd_backends.array_api_strict import ArrayAPIStrict
 from autograd_backends.cupy import CuPy
 from autograd_backends.jax import JAX
 from autograd_backends.numpy import NumPy
 from autograd_backends.torch import PyTorch
 
-__all__ = ["JAX", "ArrayAPIStrict", "CuPy", "NumPy", "PyTorch"]
+__all__ = ["JAX", "Abstract", "ArrayAPIStrict", "CuPy", "NumPy", "PyTorch"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from autograd_backends.scipy_special import SciPySpecial, is_installed
@@ -25,7 +25,9 @@ class NumPy(Backend):
         import array_api_compat.numpy as namespace
         import numpy
 
-        self.numpy = numpy
+        from autograd_backends import numpy_memory, numpy_pool  # they import NumPy
+
+        self.numpy, self.memory, self.pool = numpy, numpy_memory, numpy_pool
         self._add_reduce: Any = numpy.add.reduce
         held = {"alone": numpy.ones(1), "shared": numpy.ones(1)}
         self._alone = self._holders(held.pop("alone"))
@@ -96,6 +98,26 @@ class NumPy(Backend):
         self.numpy.add.at(result, positions, x)
         return result
 
+    # Memory that is used again.
+
+    def for_array(self, x: Any) -> Backend:
+        return self._reusing if x.nbytes >= self.memory.LARGE else self
+
+    @cached_property
+    def _reusing(self) -> Backend:
+        return self.memory.ReusingNumPy()
+
+    def release_memory(self) -> None:
+        """Give back what this thread keeps."""
+        self.pool.pool.clear()
+
+    # Programs.
+
+    def compile(self, program: Any, **options: Any) -> Any:
+        from autograd_backends.numpy_programs import executor
+
+        return executor(program, **options)
+
     # Captured memory.
 
     def snapshot(self, x: Any) -> tuple[Any, Callable[[], bool] | None]:
@@ -133,8 +155,12 @@ class NumPy(Backend):
     def unshared(self, x: Any) -> Any:
         if not isinstance(x, self.numpy.ndarray):
             return self.numpy.asarray(x)
-        alone = sys.getrefcount(x) <= self._alone
-        return x if alone and x.base is None and x.flags.writeable else x.copy()
+        alone = sys.getrefcount(x) <= self._alone and x.flags.writeable
+        return x if alone and self._owns(x) else x.copy()
+
+    def _owns(self, x: Any) -> bool:
+        """Say whether no other array can look into an array's memory, but views."""
+        return x.base is None or type(x.base) is self.pool.Lease
 
     def _holders(self, x: Any) -> int:
         """Count references to an array as `unshared` sees them."""

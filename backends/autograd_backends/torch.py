@@ -47,6 +47,10 @@ class PyTorch(SpecialFunctions, Backend):
         forward, backwards = forward_slices(keys, tuple(x.shape))
         return self.torch.flip(x[forward], backwards)
 
+    def compile(self, program: Any, **options: Any) -> Any:
+        """Run a program's calls without PyTorch recording them once more."""
+        return self.torch.no_grad()(super().compile(program, **options))
+
     def roll(self, x: Any, /, shift: Any, *, axis: Any = None) -> Any:
         """Return ``x`` itself for no axes, for which PyTorch rolls the whole array."""
         return x if axis == () else self.namespace.roll(x, shift, axis=axis)

@@ -61,6 +61,17 @@ def contraction(
     return over1, over2, free1, free2
 
 
+def transformed(shape: Shape, s: Any, axes: Any) -> tuple[Shape, tuple[int, ...]]:
+    """Return the lengths to which axes are cut or padded, and which axes those are."""
+    if axes is None:
+        count = len(shape) if s is None else len(numbers(s))
+        axes = range(len(shape) - count, len(shape))
+    axes = normalized(tuple(axes), len(shape))
+    lengths = (-1,) * len(axes) if s is None else numbers(s)
+    pairs = zip(lengths, axes, strict=True)
+    return tuple(shape[k] if n == -1 else n for n, k in pairs), axes
+
+
 def positions(x: Array, shape: Shape) -> Array:
     """Return, in the library and on the device of an array, the places of a shape."""
     raw = lowest(x)

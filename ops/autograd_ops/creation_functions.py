@@ -16,6 +16,7 @@ from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.operation import function, sample
 from autograd_core.tensor import Tracked, holds_tracked, lowest, stopped
+from autograd_ops import shape_rules as shaped
 from autograd_ops.data_type_functions import astype, to_device
 from autograd_ops.manipulation_functions import (
     broadcast_arrays,
@@ -73,7 +74,7 @@ OF_NUMBERS = (sample(),)
 """The standard gives these functions numbers: there is no call with arrays to check."""
 
 
-@composite("start", samples=OF_NUMBERS)
+@composite("start", samples=OF_NUMBERS, shape=shaped.counted)
 def arange(
     start: Any,
     /,
@@ -91,7 +92,7 @@ def arange(
     return asarray(x, dtype=dtype, device=device)
 
 
-@constant(batching=refused)
+@constant(batching=refused, shape=shaped.created)
 def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Uninitialised array."""
 
@@ -101,7 +102,7 @@ def empty_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Uninitialised array like another."""
 
 
-@constant(batching=refused)
+@constant(batching=refused, shape=shaped.identity)
 def eye(
     n_rows: int,
     n_cols: Any = None,
@@ -122,7 +123,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     return get_backend().from_dlpack(x, device=device, copy=copy)
 
 
-@composite("fill_value", samples=OF_NUMBERS)
+@composite("fill_value", samples=OF_NUMBERS, shape=shaped.filled)
 def full(
     shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None
 ) -> Array:
@@ -131,7 +132,7 @@ def full(
     return asarray(x, dtype=dtype, device=device)
 
 
-@composite("fill_value", samples=OF_NUMBERS)
+@composite("fill_value", samples=OF_NUMBERS, shape=shaped.filled_like)
 def full_like(
     x: Array, /, fill_value: Any, *, dtype: Any = None, device: Any = None
 ) -> Array:
@@ -140,7 +141,7 @@ def full_like(
     return astype(ones * fill_value, ones.dtype)
 
 
-@composite("start", "stop", samples=OF_NUMBERS)
+@composite("start", "stop", samples=OF_NUMBERS, shape=shaped.spaced)
 def linspace(
     start: Any,
     stop: Any,
@@ -180,7 +181,7 @@ def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
     return tuple(broadcast_arrays(*shaped))
 
 
-@constant(batching=refused)
+@constant(batching=refused, shape=shaped.created)
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Array of ones."""
 
@@ -190,7 +191,7 @@ def ones_like(x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Array of ones like another."""
 
 
-@constant(batching=refused)
+@constant(batching=refused, shape=shaped.created)
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Array of zeros."""
 
@@ -208,6 +209,7 @@ def tril_transpose(xp: Any, t: Array, k: int) -> Array:
     x=tril_transpose,
     batching=stacked,
     samples=(sample((3, 4)), sample((2, 3, 3), k=-1)),
+    shape=shaped.same,
 )
 def tril(x: Array, /, *, k: int = 0) -> Array:
     """Lower triangles; zeros elsewhere."""
@@ -221,6 +223,7 @@ def triu_transpose(xp: Any, t: Array, k: int) -> Array:
     x=triu_transpose,
     batching=stacked,
     samples=(sample((3, 4)), sample((2, 3, 3), k=1)),
+    shape=shaped.same,
 )
 def triu(x: Array, /, *, k: int = 0) -> Array:
     """Upper triangles; zeros elsewhere."""

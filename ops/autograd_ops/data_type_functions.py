@@ -10,12 +10,14 @@ from autograd_core.declare import linear
 from autograd_core.graph import Array, identity
 from autograd_core.operation import function, sample
 from autograd_core.tensor import lowest
+from autograd_ops import shape_rules as shaped
 
 
 @linear(
     x=identity,
     batching=stacked,
     samples=(sample((3, 4), dtype="float64"), sample((), dtype="float64")),
+    shape=shaped.converted,
 )
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     """Convert to a dtype; its transpose converts back. To integers: no derivative.
@@ -39,6 +41,7 @@ def to_device_forward(xp: Any, x: Array, device: Any, stream: Any = None) -> Arr
     batching=stacked,
     implementation=to_device_forward,
     samples=(sample((3,), device="cpu"),),
+    shape=shaped.same,
 )
 def to_device(x: Array, device: Any, /, *, stream: Any = None) -> Array:
     """Copy to a device of the same library; its transpose copies back."""

@@ -16,7 +16,8 @@ from autograd_core.backend import backend_of
 from autograd_core.declare import general, sample
 from autograd_core.edges import conjugate
 from autograd_core.graph import Array
-from autograd_core.tensor import is_complex, stopped
+from autograd_core.tensor import is_complex, lowest, stopped
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import Shape, positions
 from autograd_ops.linear_algebra_functions import transposed
 from autograd_ops.matrices import (
@@ -68,6 +69,7 @@ def cholesky_vjp(xp: Any, t: Array, y: Array, upper: bool) -> Array:
         sample((2, 2, 2), upper=True).of(positive_definite),
         sample((3, 3), upper=True).of(positive_definite).complex(),
     ),
+    shape=shaped.same_square,
 )
 def cholesky(x: Array, /, *, upper: bool = False) -> Array:
     """Lower triangular ``L`` with ``x = L L^H``; or its adjoint, if ``upper``.
@@ -121,6 +123,7 @@ HERMITIAN = (
     jvp={"x": eigh_jvp},
     vjp={"x": eigh_vjp},
     samples=[each.seen(value_and_projectors) for each in HERMITIAN],
+    shape=shaped.eigensystem,
 )
 def eigh(x: Array, /) -> Any:
     """Eigenvalues, ascending, and orthonormal eigenvectors of a Hermitian matrix.
@@ -148,7 +151,12 @@ def eigvalsh_vjp(xp: Any, t: Array, x: Array) -> Array:
     return hermitian(xp, (v * as_row(t)) @ adjoint(xp, v))
 
 
-@general(jvp={"x": eigvalsh_jvp}, vjp={"x": eigvalsh_vjp}, samples=HERMITIAN)
+@general(
+    jvp={"x": eigvalsh_jvp},
+    vjp={"x": eigvalsh_vjp},
+    samples=HERMITIAN,
+    shape=shaped.eigenvalues,
+)
 def eigvalsh(x: Array, /) -> Array:
     """Eigenvalues, ascending, of a Hermitian matrix: those of `eigh`."""
 
@@ -183,7 +191,7 @@ def rotating(xp: Any, x: Array) -> Array:
     """Return matrices far from symmetric: of real ones, complex eigenvalues."""
     n = x.shape[-1]
     columns = identity_like(x, n) * 0 + numbered(x, n)
-    raw = backend_of(columns)
+    raw = backend_of(lowest(columns))
     turn = 3 * raw.tril(columns, k=-1) - 2 * raw.triu(columns, k=1)
     return x / max(1, n) ** 0.5 + turn
 
@@ -201,6 +209,7 @@ GENERAL = (
     jvp={"x": eig_jvp},
     vjp={"x": eig_vjp},
     samples=[each.seen(value_and_projectors) for each in GENERAL],
+    shape=shaped.eigensystem,
 )
 def eig(x: Array, /) -> Any:
     """Eigenvalues and eigenvectors of a square matrix, complex, in no certain order.
@@ -239,7 +248,12 @@ def eigvals_vjp(xp: Any, t: Array, x: Array, y: Array) -> Array:
     return xp.linalg.solve(v_h, as_column(t) * v_h)
 
 
-@general(jvp={"x": eigvals_jvp}, vjp={"x": eigvals_vjp}, samples=GENERAL)
+@general(
+    jvp={"x": eigvals_jvp},
+    vjp={"x": eigvals_vjp},
+    samples=GENERAL,
+    shape=shaped.eigenvalues,
+)
 def eigvals(x: Array, /) -> Array:
     """Eigenvalues, complex, of a square matrix: those of `eig`."""
 
@@ -353,6 +367,7 @@ SHAPES = (
         sample((3, 2), full_matrices=False).of(separated).seen(values_and_dyads),
         sample((2, 3), full_matrices=False).of(separated).seen(values_and_dyads),
     ),
+    shape=shaped.singular_system,
 )
 def svd(x: Array, /, *, full_matrices: bool = True) -> Any:
     """Singular values, descending, and singular vectors: ``x = U S Vh``.
@@ -390,7 +405,12 @@ def svdvals_vjp(xp: Any, t: Array, x: Array) -> Array:
     return (u * as_row(t)) @ vh
 
 
-@general(jvp={"x": svdvals_jvp}, vjp={"x": svdvals_vjp}, samples=SHAPES)
+@general(
+    jvp={"x": svdvals_jvp},
+    vjp={"x": svdvals_vjp},
+    samples=SHAPES,
+    shape=shaped.singular_values,
+)
 def svdvals(x: Array, /) -> Array:
     """Singular values, descending: those of `svd`."""
 
@@ -479,6 +499,7 @@ def dyads_and_null_space(xp: Any, y: Any) -> tuple[Array, ...]:
         sample((4, 2), mode="complete").of(separated).seen(dyads_and_null_space),
         sample((2, 3), mode="complete").of(separated).seen(dyads_and_null_space),
     ),
+    shape=shaped.factors,
 )
 def qr(x: Array, /, *, mode: str = "reduced") -> Any:
     """Orthonormal ``Q`` and upper triangular ``R`` with ``x = Q R``.

@@ -20,6 +20,7 @@ from autograd_core.graph import Array, identity
 from autograd_core.masks import Masked
 from autograd_core.operation import POSITIVE, sample
 from autograd_core.tensor import is_complex
+from autograd_ops import shape_rules as shaped
 
 # ------------------------------------------------------------------ arithmetic
 
@@ -80,6 +81,8 @@ def positive(x: Array, /) -> Array:
 
 def pow_x1(xp: Any, t: Array, x1: Array, x2: Array) -> Array:
     if isinstance(x2, (int, float, complex)):
+        if x2 == 2:
+            return t * (x2 * x1)  # as x1 ** 1, without a copy
         return t * (x2 * x1 ** (x2 - 1)) if x2 != 0 else xp.zeros_like(t)
     flat = x2 == 0  # x1 ** 0 is constant, at x1 = 0 too
     return t * xp.where(flat, 0.0, x2 * x1 ** xp.where(flat, 1.0, x2 - 1))
@@ -269,6 +272,7 @@ def minimum(x1: Array, x2: Array, /) -> Array:
         sample((0, 2), (2,)),
     ),
     takes_complex=False,
+    shape=shaped.clipped,
 )
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
     """Limit to ``[min, max]``, as ``minimum(maximum(x, min), max)``."""

@@ -17,7 +17,8 @@ from autograd_core.declare import composite, linear, sample
 from autograd_core.edges import converted
 from autograd_core.graph import Array
 from autograd_ops import batching_rules as batched
-from autograd_ops.axes import Shape, along, normalized, numbers
+from autograd_ops import shape_rules as shaped
+from autograd_ops.axes import Shape, along, normalized, transformed
 from autograd_ops.creation_functions import OF_NUMBERS, asarray, like_tracked
 from autograd_ops.manipulation_functions import roll
 from autograd_ops.undeclared import members, undeclared
@@ -57,17 +58,6 @@ def nothing(xp: Any, t: Array, shape: Shape, dtype: Any) -> Array:
     return converted(xp, fitted(xp, t, shape), dtype)
 
 
-def transformed(shape: Shape, s: Any, axes: Any) -> tuple[Shape, tuple[int, ...]]:
-    """Return the lengths to which axes are cut or padded, and which axes those are."""
-    if axes is None:
-        count = len(shape) if s is None else len(numbers(s))
-        axes = range(len(shape) - count, len(shape))
-    axes = normalized(tuple(axes), len(shape))
-    lengths = (-1,) * len(axes) if s is None else numbers(s)
-    pairs = zip(lengths, axes, strict=True)
-    return tuple(shape[k] if n == -1 else n for n, k in pairs), axes
-
-
 def scaled_inside(xp: Any, x: Array, n: int, axis: int, factor: float) -> Array:
     """Scale the frequencies that half a spectrum of length ``n`` counts twice."""
     end = (n + 1) // 2
@@ -91,7 +81,7 @@ def fft_adjoint(xp: Any, t: Array, x_shape: Shape, axis: int, norm: str) -> Arra
     return fitted(xp, xp.fft.ifft(t, axis=axis, norm=OPPOSITE[norm]), x_shape)
 
 
-@linear(x=fft_adjoint, adjoint=True, samples=COMPLEX)
+@linear(x=fft_adjoint, adjoint=True, samples=COMPLEX, shape=shaped.spectrum)
 def fft(
     x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> Array:
@@ -102,7 +92,7 @@ def ifft_adjoint(xp: Any, t: Array, x_shape: Shape, axis: int, norm: str) -> Arr
     return fitted(xp, xp.fft.fft(t, axis=axis, norm=OPPOSITE[norm]), x_shape)
 
 
-@linear(x=ifft_adjoint, adjoint=True, samples=COMPLEX)
+@linear(x=ifft_adjoint, adjoint=True, samples=COMPLEX, shape=shaped.spectrum)
 def ifft(
     x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> Array:
@@ -129,7 +119,13 @@ def rfft_adjoint(
     return fitted(xp, x, x_shape)
 
 
-@linear(x=rfft_adjoint, adjoint=True, takes_complex=False, samples=REAL_LINES)
+@linear(
+    x=rfft_adjoint,
+    adjoint=True,
+    takes_complex=False,
+    samples=REAL_LINES,
+    shape=shaped.half_spectrum,
+)
 def rfft(
     x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> Array:
@@ -170,7 +166,9 @@ def irfft_adjoint(
     return converted(xp, fitted(xp, half, x_shape), x_dtype)
 
 
-@linear(x=irfft_adjoint, adjoint=True, samples=HALF_LINES)
+@linear(
+    x=irfft_adjoint, adjoint=True, samples=HALF_LINES, shape=shaped.of_half_spectrum
+)
 def irfft(
     x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> Array:
@@ -192,7 +190,7 @@ def hfft_adjoint(
     return converted(xp, fitted(xp, half, x_shape), x_dtype)
 
 
-@linear(x=hfft_adjoint, adjoint=True, samples=HALF_LINES)
+@linear(x=hfft_adjoint, adjoint=True, samples=HALF_LINES, shape=shaped.of_half_spectrum)
 def hfft(
     x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> Array:
@@ -209,7 +207,13 @@ def ihfft_adjoint(
     return fitted(xp, x, x_shape)
 
 
-@linear(x=ihfft_adjoint, adjoint=True, takes_complex=False, samples=REAL_LINES)
+@linear(
+    x=ihfft_adjoint,
+    adjoint=True,
+    takes_complex=False,
+    samples=REAL_LINES,
+    shape=shaped.half_spectrum,
+)
 def ihfft(
     x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> Array:
@@ -237,6 +241,7 @@ def fftn_adjoint(
     batching=batched.boxes,
     adjoint=True,
     samples=COMPLEX_BOXES,
+    shape=shaped.spectra,
 )
 def fftn(
     x: Array, /, *, s: Any = None, axes: Any = None, norm: str = "backward"
@@ -256,6 +261,7 @@ def ifftn_adjoint(
     batching=batched.boxes,
     adjoint=True,
     samples=COMPLEX_BOXES,
+    shape=shaped.spectra,
 )
 def ifftn(
     x: Array, /, *, s: Any = None, axes: Any = None, norm: str = "backward"
@@ -285,6 +291,7 @@ def rfftn_adjoint(
         sample((2, 3, 4), axes=(-1, 0), norm="ortho"),
         sample((4, 3), s=(3, 4), axes=(0, 1)),
     ),
+    shape=shaped.half_spectra,
 )
 def rfftn(
     x: Array, /, *, s: Any = None, axes: Any = None, norm: str = "backward"
@@ -317,6 +324,7 @@ def irfftn_adjoint(
         sample((4, 3), s=(3, 5), axes=(0, 1)).complex().of(not_empty),
         sample((2, 4), s=(3, 4), axes=(0, 1), norm="forward").complex().of(not_empty),
     ),
+    shape=shaped.of_half_spectra,
 )
 def irfftn(
     x: Array, /, *, s: Any = None, axes: Any = None, norm: str = "backward"
@@ -358,14 +366,14 @@ def ifftshift(x: Array, /, *, axes: Any = None) -> Array:
     return roll(x, tuple(-n for n in by), axis=named)
 
 
-@composite("d", samples=OF_NUMBERS)
+@composite("d", samples=OF_NUMBERS, shape=shaped.frequencies)
 def fftfreq(n: int, /, *, d: Any = 1.0, dtype: Any = None, device: Any = None) -> Array:
     """Frequencies of `fft`, for samples at distance ``d``."""
     xp, like = like_tracked("fftfreq", d)
     return asarray(xp.fft.fftfreq(n, **like) / d, dtype=dtype, device=device)
 
 
-@composite("d", samples=OF_NUMBERS)
+@composite("d", samples=OF_NUMBERS, shape=shaped.half_frequencies)
 def rfftfreq(
     n: int, /, *, d: Any = 1.0, dtype: Any = None, device: Any = None
 ) -> Array:

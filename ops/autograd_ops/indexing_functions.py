@@ -17,6 +17,7 @@ from autograd_core.masks import Masked
 from autograd_core.operation import function, sample
 from autograd_core.tensor import ArrayObject, lowest, namespace_of, without_constants
 from autograd_ops import batching_rules as batched
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import Shape, positions
 
 
@@ -62,6 +63,7 @@ def index_forward(xp: Any, x: Array, key: Any) -> Array:
         sample((2, 3, 4), key=(None, ..., slice(1, 3))),
         sample((5,), key=slice(1, 1)),
     ),
+    shape=shaped.indexed,
 )
 def basic_index(x: Array, /, *, key: Any) -> Array:
     """Index with slices, integers, ellipsis and newaxis."""
@@ -75,6 +77,7 @@ def pad_index_transpose(xp: Any, t: Array, key: Any) -> Array:
     x=pad_index_transpose,
     batching=batched.padded,
     samples=(sample((2,), key=slice(0, 4, 2), shape=(5,)),),
+    shape=shaped.padded,
 )
 def pad_index(x: Array, /, *, key: Any, shape: Shape) -> Array:
     """Return zeros of a shape with ``x`` at a basic key: the transpose of indexing."""
@@ -112,6 +115,7 @@ def array_index_transpose(xp: Any, t: Array, x_shape: Shape, key: Any) -> Array:
     batching=batched.looked_up,
     implementation=index_forward,
     samples=(sample((4,), key=[3, 0, 3]), sample((3,), key=[True, False, True])),
+    shape=shaped.indexed,
 )
 def array_index(x: Array, key: Any, /) -> Array:
     """Index with integer arrays and boolean masks."""
@@ -125,6 +129,7 @@ def index_add_transpose(xp: Any, t: Array, positions: Array) -> Array:
     x=index_add_transpose,
     batching=batched.scattered,
     samples=(sample((3,), positions=[0, 2, 0], size=4),),
+    shape=shaped.scattered,
 )
 def index_add(x: Array, positions: Array, /, *, size: int) -> Array:
     """Return ``size`` zeros to which each ``x[k]`` was added at ``positions[k]``."""
@@ -147,6 +152,7 @@ def take_transpose(
         sample((3, 4), indices=[1, 1, 0, 2], axis=0),
         sample((2, 3, 4), indices=[-1, 0], axis=-2),
     ),
+    shape=shaped.taken,
 )
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
     """Take elements along an axis."""
@@ -163,6 +169,7 @@ def take_along_axis_transpose(
     x=take_along_axis_transpose,
     batching=batched.taken_along,
     samples=(sample((2, 3), indices=[[0, 2], [1, 1]], axis=1),),
+    shape=shaped.taken_along,
 )
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
     """Take elements along an axis, at other places in each slice."""

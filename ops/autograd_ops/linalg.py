@@ -16,6 +16,7 @@ from autograd_core.edges import conjugate
 from autograd_core.graph import Array
 from autograd_core.tensor import is_complex, stopped
 from autograd_ops import batching_rules as batched
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import Shape
 from autograd_ops.decompositions import (
     cholesky,
@@ -117,7 +118,7 @@ DIAGONALS = (
 )
 
 
-@linear(x=diagonal_transpose, samples=DIAGONALS)
+@linear(x=diagonal_transpose, samples=DIAGONALS, shape=shaped.on_diagonal)
 def diagonal(x: Array, /, *, offset: int = 0) -> Array:
     """Diagonal of each matrix, above the main one by ``offset``."""
 
@@ -152,6 +153,7 @@ def cross_x2(xp: Any, t: Array, x1: Array, axis: int) -> Array:
         sample((3, 2), (3, 2), axis=-2),
         sample((2, 1, 3), (4, 3)),
     ),
+    shape=shaped.crossed,
 )
 def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Cross product of vectors of three elements; nothing is conjugated."""
@@ -176,6 +178,7 @@ def inv_vjp(xp: Any, t: Array, y: Array) -> Array:
         sample((3, 3)).of(well_conditioned),
         sample((2, 2, 2)).of(well_conditioned),
     ),
+    shape=shaped.same_square,
 )
 def inv(x: Array, /) -> Array:
     """Inverse of each matrix: ``y_dot = -y x_dot y`` (Giles 2008, section 2.2.3)."""
@@ -223,6 +226,7 @@ def well_conditioned_system(xp: Any, x1: Array, x2: Array) -> tuple[Array, Array
         sample((2, 2, 2), (2,)).of(well_conditioned_system),
         sample((2, 1, 2, 2), (3, 2, 1)).of(well_conditioned_system),
     ),
+    shape=shaped.solved,
 )
 def solve(x1: Array, x2: Array, /) -> Array:
     """Solve ``x1 y = x2``, for a vector or for stacked matrices.
@@ -256,6 +260,7 @@ def pinv_vjp(xp: Any, t: Array, x: Array, y: Array) -> Array:
         sample((2, 2, 2)).of(well_conditioned),
         sample((3, 2), rtol=1e-3),
     ),
+    shape=shaped.inverted,
 )
 def pinv(x: Array, /, *, rtol: Any = None) -> Array:
     """Pseudo-inverse of each matrix.
@@ -288,6 +293,7 @@ def det_vjp(xp: Any, t: Array, x: Array, y: Array) -> Array:
         sample((2, 2, 2)),
         sample((5, 5)),
     ),
+    shape=shaped.determinants,
 )
 def det(x: Array, /) -> Array:
     """Compute the determinant of each matrix.
@@ -334,6 +340,7 @@ def slogdet_vjp(xp: Any, t: Any, x: Array, y: Any) -> Array:
         sample((2, 2, 2)),
         sample((3, 3)).of(well_conditioned).complex(),
     ),
+    shape=shaped.sign_and_logarithm,
 )
 def slogdet(x: Array, /) -> Any:
     """Sign of the determinant of each matrix, and the logarithm of its absolute value.
@@ -381,6 +388,7 @@ def matrix_power_vjp(xp: Any, t: Array, x: Array, n: int) -> Array:
         sample((2, 3, 3), n=-2).of(well_conditioned),
         sample((2, 2), n=6).of(well_conditioned),
     ),
+    shape=shaped.same_square,
 )
 def matrix_power(x: Array, n: int, /) -> Array:
     """Product of ``n`` copies of each matrix; of its inverse if ``n`` is negative.
@@ -389,6 +397,6 @@ def matrix_power(x: Array, n: int, /) -> Array:
     """
 
 
-@constant(batching=batched.with_tolerance)
+@constant(batching=batched.with_tolerance, shape=shaped.ranks)
 def matrix_rank(x: Array, /, *, rtol: Any = None) -> Array:
     """Rank of each matrix, an integer: the derivative is zero."""

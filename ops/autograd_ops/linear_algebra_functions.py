@@ -14,6 +14,7 @@ from autograd_core.edges import conjugate
 from autograd_core.graph import Array
 from autograd_core.operation import sample
 from autograd_ops import batching_rules as batched
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import Shape, contraction
 from autograd_ops.manipulation_functions import permute_dims
 
@@ -69,6 +70,7 @@ def matmul_x2(xp: Any, t: Array, x1: Array, x2_shape: Shape) -> Array:
         sample((5, 2, 3), (3,)),
         sample((2, 0), (0, 3)),
     ),
+    shape=shaped.product,
 )
 def matmul(x1: Array, x2: Array, /) -> Array:
     """Matrix product."""
@@ -88,6 +90,7 @@ def vecdot_x2(xp: Any, t: Array, x1: Array, axis: int) -> Array:
     adjoint=True,
     broadcasts=True,
     samples=(sample((3,), (3,)), sample((2, 3), (3,)), sample((3, 2), (3, 1), axis=-2)),
+    shape=shaped.paired,
 )
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Dot product of vectors along an axis, ``sum(conj(x1) * x2)``."""
@@ -122,6 +125,7 @@ def tensordot_x2(xp: Any, t: Array, x1: Array, x2_shape: Shape, axes: Any) -> Ar
         sample((2, 3), (4,), axes=0),
         sample((2, 3, 4), (4, 2, 5), axes=((0, 2), (1, 0))),
     ),
+    shape=shaped.contracted,
 )
 def tensordot(x1: Array, x2: Array, /, *, axes: Any = 2) -> Array:
     """Sum of products over pairs of axes."""

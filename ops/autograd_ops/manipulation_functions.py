@@ -9,6 +9,7 @@ from autograd_core.edges import unbroadcast
 from autograd_core.graph import Array
 from autograd_core.operation import sample
 from autograd_ops import batching_rules as batched
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import Shape, along, normalized, numbers, positions
 from autograd_ops.indexing_functions import basic_index, scatter
 
@@ -25,12 +26,17 @@ def as_before(xp: Any, t: Array, x_shape: Shape) -> Array:
         sample((), shape=(1,)),
         sample((0, 2), shape=(0,)),
     ),
+    shape=shaped.reshaped,
 )
 def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
     """Arrange the elements, in row-major order, in another shape."""
 
 
-@linear(x=as_before, samples=(sample((3, 4), axis=1), sample((3,), axis=(0, -1))))
+@linear(
+    x=as_before,
+    samples=(sample((3, 4), axis=1), sample((3,), axis=(0, -1))),
+    shape=shaped.expanded,
+)
 def expand_dims(x: Array, /, axis: Any = 0) -> Array:
     """Insert axes of length 1."""
 
@@ -39,6 +45,7 @@ def expand_dims(x: Array, /, axis: Any = 0) -> Array:
     x=as_before,
     batching=batched.squeezed,
     samples=(sample((3, 1, 2), axis=1), sample((1, 1), axis=(0, 1))),
+    shape=shaped.squeezed,
 )
 def squeeze(x: Array, /, axis: Any) -> Array:
     """Remove axes of length 1."""
@@ -52,6 +59,7 @@ def broadcast_to_transpose(xp: Any, t: Array, x_shape: Shape) -> Array:
     x=broadcast_to_transpose,
     batching=batched.broadcast,
     samples=(sample((3, 1), shape=(2, 3, 4)), sample((), shape=(2,))),
+    shape=shaped.broadcast,
 )
 def broadcast_to(x: Array, /, shape: Shape) -> Array:
     """Repeat along new axes and axes of length 1, without a copy where possible."""
@@ -83,6 +91,7 @@ def permute_dims_transpose(xp: Any, t: Array, axes: Any) -> Array:
     x=permute_dims_transpose,
     batching=batched.permuted,
     samples=(sample((2, 3, 4), axes=(2, 0, 1)), sample((2, 3), axes=(1, 0))),
+    shape=shaped.permuted,
 )
 def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
     """Put the axes in another order."""
@@ -113,6 +122,7 @@ def flip_transpose(xp: Any, t: Array, axis: Any) -> Array:
 @linear(
     x=flip_transpose,
     samples=(sample((3, 4)), sample((3, 4), axis=1), sample((2, 3, 4), axis=(0, -1))),
+    shape=shaped.same,
 )
 def flip(x: Array, /, *, axis: Any = None) -> Array:
     """Reverse the order along axes."""
@@ -131,6 +141,7 @@ def roll_transpose(xp: Any, t: Array, shift: Any, axis: Any) -> Array:
         sample((3, 4), shift=-1, axis=1),
         sample((3, 4), shift=(1, 2), axis=(0, 1)),
     ),
+    shape=shaped.same,
 )
 def roll(x: Array, /, shift: Any, *, axis: Any = None) -> Array:
     """Shift along axes; what falls off one end comes in at the other."""
@@ -158,6 +169,7 @@ def concat_transpose(
         sample((2, 3), (2, 1), (2, 2), axis=-1),
         sample((2, 3), (4,), axis=None),
     ),
+    shape=shaped.joined,
 )
 def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
     """Join arrays along an axis; along None, after flattening them."""
@@ -196,6 +208,7 @@ def repeat_transpose(
     x=repeat_transpose,
     batching=batched.repeated,
     samples=(sample((2, 3), repeats=2), sample((2, 3), repeats=3, axis=1)),
+    shape=shaped.repeated,
 )
 def repeat(x: Array, repeats: Any, /, *, axis: int | None = None) -> Array:
     """Repeat each element."""

@@ -215,7 +215,7 @@ def positive_definite(xp: Any, x: Array) -> Array:
 def numbered(x: Array, n: int) -> Array:
     """Return the raw numbers 1 to ``n`` in the library and dtype of an array."""
     one = identity_like(x, n)
-    xp = backend_of(one)
+    xp = backend_of(lowest(one))
     return xp.sum(xp.cumulative_sum(one, axis=0), axis=1)
 
 

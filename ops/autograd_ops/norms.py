@@ -13,6 +13,7 @@ from autograd_core.declare import general, kink, sample
 from autograd_core.edges import conjugate
 from autograd_core.graph import Array
 from autograd_core.tensor import namespace_of, stopped
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import with_axes
 from autograd_ops.elementwise_functions import quotient
 from autograd_ops.matrices import (
@@ -107,6 +108,7 @@ SMALLEST = "the smallest subgradient of the norm"
             ord=math.inf,
         ),
     ],
+    shape=shaped.reduced,
 )
 def vector_norm(
     x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2
@@ -198,6 +200,7 @@ HALVES = [[0.5, 0.0], [0.0, 0.5]]
             for ord in (2, 1, math.inf)
         ),
     ],
+    shape=shaped.matrix_norms,
 )
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     """Norm of each matrix.

@@ -12,6 +12,7 @@ from autograd_core.graph import Array
 from autograd_core.masks import Masked
 from autograd_core.operation import sample
 from autograd_ops import batching_rules as batched
+from autograd_ops import shape_rules as shaped
 
 
 def where_x1(xp: Any, t: Array, condition: Array) -> Masked:
@@ -34,27 +35,27 @@ def where(condition: Array, x1: Array, x2: Array, /) -> Array:
     """Choose ``x1`` where a condition holds, else ``x2``."""
 
 
-@constant(batching=along_axis_or_flat)
+@constant(batching=along_axis_or_flat, shape=shaped.reduced)
 def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the maximum."""
 
 
-@constant(batching=along_axis_or_flat)
+@constant(batching=along_axis_or_flat, shape=shaped.reduced)
 def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the minimum."""
 
 
-@constant(batching=refused)
+@constant(batching=refused, shape=shaped.depends_on_values)
 def nonzero(x: Array, /) -> Any:
     """Indices of the elements that are not 0."""
 
 
-@constant
+@constant(shape=shaped.reduced)
 def count_nonzero(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Count of the elements that are not 0."""
 
 
-@constant(batching=batched.searched)
+@constant(batching=batched.searched, shape=shaped.of_second)
 def searchsorted(
     x1: Array, x2: Array, /, *, side: str = "left", sorter: Any = None
 ) -> Array:

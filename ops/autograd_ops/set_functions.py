@@ -16,6 +16,7 @@ from autograd_core.graph import Array
 from autograd_core.operation import sample
 from autograd_core.tensor import Batched, is_complex, lowest, stopped
 from autograd_ops import batching_rules as batched
+from autograd_ops import shape_rules as shaped
 from autograd_ops.indexing_functions import take
 from autograd_ops.manipulation_functions import reshape
 
@@ -50,31 +51,31 @@ def first_occurrences(x: Array) -> Array:
     return xp.getitem(order, key=xp.concat([first, x[1:] != x[:-1]]))
 
 
-@composite("x", samples=SAMPLES)
+@composite("x", samples=SAMPLES, shape=shaped.depends_on_values)
 def unique_all(x: Array, /) -> Any:
     """Values, indices, inverse indices and counts."""
     return unique_all(raw("unique_all", x))._replace(values=values(x))
 
 
-@composite("x", samples=SAMPLES)
+@composite("x", samples=SAMPLES, shape=shaped.depends_on_values)
 def unique_counts(x: Array, /) -> Any:
     """Values and counts."""
     return unique_counts(raw("unique_counts", x))._replace(values=values(x))
 
 
-@composite("x", samples=SAMPLES)
+@composite("x", samples=SAMPLES, shape=shaped.depends_on_values)
 def unique_inverse(x: Array, /) -> Any:
     """Values and inverse indices."""
     return unique_inverse(raw("unique_inverse", x))._replace(values=values(x))
 
 
-@composite("x", samples=SAMPLES)
+@composite("x", samples=SAMPLES, shape=shaped.depends_on_values)
 def unique_values(x: Array, /) -> Array:
     """Values."""
     raw("unique_values", x)
     return values(x)
 
 
-@constant(batching=batched.contained)
+@constant(batching=batched.contained, shape=shaped.of_first)
 def isin(x1: Array, x2: Array, /, *, invert: bool = False) -> Array:
     """Whether each element of ``x1`` is among ``x2``."""

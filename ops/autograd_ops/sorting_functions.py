@@ -7,9 +7,10 @@ from typing import Any
 from autograd_core.declare import constant, general, kink
 from autograd_core.graph import Array
 from autograd_core.operation import sample
+from autograd_ops import shape_rules as shaped
 
 
-@constant
+@constant(shape=shaped.same)
 def argsort(
     x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True
 ) -> Array:
@@ -44,6 +45,7 @@ def sort_vjp(
             "settles which, so that `sort(x)[-1]` and `max(x)` differ here",
         )
     ],
+    shape=shaped.same,
 )
 def sort(
     x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True

@@ -9,6 +9,7 @@ from autograd_core.declare import general, kink, linear
 from autograd_core.graph import Array
 from autograd_core.masks import Masked
 from autograd_core.operation import sample
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import Shape, along, count, normalized, with_axes
 from autograd_ops.elementwise_functions import quotient
 
@@ -31,7 +32,9 @@ def sum_transpose(
     return xp.broadcast_to(with_axes(xp, t, x_shape, axis, keepdims), x_shape)
 
 
-@linear(x=sum_transpose, samples=(*REDUCTIONS, sample((0, 2), axis=0)))
+@linear(
+    x=sum_transpose, samples=(*REDUCTIONS, sample((0, 2), axis=0)), shape=shaped.reduced
+)
 def sum(
     x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False
 ) -> Array:
@@ -45,7 +48,7 @@ def mean_transpose(
     return xp.broadcast_to(t, x_shape)
 
 
-@linear(x=mean_transpose, samples=REDUCTIONS)
+@linear(x=mean_transpose, samples=REDUCTIONS, shape=shaped.reduced)
 def mean(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Arithmetic mean over axes."""
 
@@ -75,6 +78,7 @@ def var_vjp(
     vjp={"x": var_vjp},
     takes_complex=False,
     samples=(*REDUCTIONS[:-1], sample((5,), correction=1.0)),
+    shape=shaped.reduced,
 )
 def var(
     x: Array, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
@@ -111,6 +115,7 @@ def std_vjp(
             reason="the smallest subgradient of a norm",
         )
     ],
+    shape=shaped.reduced,
 )
 def std(
     x: Array, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
@@ -152,6 +157,7 @@ def extreme_vjp(
     positive=True,
     samples=REDUCTIONS,
     kinks=[kink([1.0, 3.0, 3.0], gradient=[[0.0, 0.5, 0.5]], reason="symmetric")],
+    shape=shaped.reduced,
 )
 def max(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Maximum over axes; elements that tie share the cotangent equally."""
@@ -164,6 +170,7 @@ def max(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     positive=True,
     samples=REDUCTIONS,
     kinks=[kink([1.0, 1.0, 3.0], gradient=[[0.5, 0.5, 0.0]], reason="symmetric")],
+    shape=shaped.reduced,
 )
 def min(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Minimum over axes; elements that tie share the cotangent equally."""
@@ -204,7 +211,13 @@ def prod_vjp(xp: Any, t: Array, x: Array, axis: Any, keepdims: bool) -> Array:
     return with_axes(xp, t, x.shape, axis, keepdims) * product_of_others(xp, x, axis)
 
 
-@general(jvp={"x": prod_jvp}, vjp={"x": prod_vjp}, holomorphic=True, samples=REDUCTIONS)
+@general(
+    jvp={"x": prod_jvp},
+    vjp={"x": prod_vjp},
+    holomorphic=True,
+    samples=REDUCTIONS,
+    shape=shaped.reduced,
+)
 def prod(
     x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False
 ) -> Array:
@@ -239,7 +252,12 @@ SCANS = (
 )
 
 
-@linear(x=cumulative_sum_transpose, batching=along_axis_or_flat, samples=SCANS)
+@linear(
+    x=cumulative_sum_transpose,
+    batching=along_axis_or_flat,
+    samples=SCANS,
+    shape=shaped.scanned,
+)
 def cumulative_sum(
     x: Array, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
 ) -> Array:
@@ -299,6 +317,7 @@ def cumulative_prod_vjp(
     batching=along_axis_or_flat,
     holomorphic=True,
     samples=SCANS,
+    shape=shaped.scanned,
 )
 def cumulative_prod(
     x: Array, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False

@@ -6,17 +6,18 @@ from typing import Any
 
 from autograd_core.declare import composite, constant, sample
 from autograd_core.graph import Array
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import along, normalized
 from autograd_ops.indexing_functions import basic_index
 from autograd_ops.manipulation_functions import concat
 
 
-@constant
+@constant(shape=shaped.reduced)
 def all(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Whether all elements hold."""
 
 
-@constant
+@constant(shape=shaped.reduced)
 def any(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Whether any element holds."""
 

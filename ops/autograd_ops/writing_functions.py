@@ -25,6 +25,7 @@ from autograd_core.tensor import (
     stopped,
 )
 from autograd_ops import batching_rules as batched
+from autograd_ops import shape_rules as shaped
 from autograd_ops.axes import positions
 from autograd_ops.data_type_functions import astype
 from autograd_ops.indexing_functions import getitem, read, take
@@ -116,6 +117,7 @@ def index_set_value_vjp(xp: Any, t: Array, key: Any) -> Array:
         sample((5,), (0,), key=slice(1, 1)),
         sample((), (), key=()),
     ),
+    shape=shaped.kept,
 )
 def index_set(x: Array, value: Array, /, *, key: Any) -> Array:
     """Return ``x`` with a value at a basic key, instead of what was there."""

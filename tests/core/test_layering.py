@@ -19,7 +19,7 @@ FRONT_DOOR = ROOMS["autograd_core"] / "__init__.py"
 CORE = ROOMS["autograd_core"]
 TESTING = CORE / "testing"
 
-CORE_LINES, OPERATOR_LINES = 3_500, 2_100
+CORE_LINES, OPERATOR_LINES = 3_650, 2_100
 """The reader's evening: code lines of autograd_core, docstrings and comments apart.
 
 Of its `operators` apart, each of which is read for itself, and without its `testing`,
@@ -61,7 +61,8 @@ def allowed_in(room, path):
         # array_api_compat knows `to_device`, numpy which of its functions are ours
         return {"autograd_core", "autograd_ops", "array_api_compat", "numpy"}
     if room == "autograd_backends":
-        library = {path.stem, "array_api_compat"} - {"__init__"}
+        library = {path.stem, path.stem.partition("_")[0], "array_api_compat"}
+        library -= {"__init__", ""}
         # what CuPy and NumPy have beside themselves, imported when it is used
         return {"autograd_core", "autograd_backends", "cupyx", "scipy"} | library
     return None
@@ -223,6 +224,12 @@ def test_the_core_does_not_import_the_operators():
 
 @pytest.mark.parametrize("path", files("autograd_backends"), ids=lambda p: p.name)
 def test_a_backend_is_a_short_file(path):
-    """NumPy's has fast spellings and fingerprints too, PyTorch's negative steps."""
-    budget = {"numpy.py": 105, "torch.py": 105, "jax.py": 75}.get(path.name, 60)
+    """NumPy's has fast spellings and fingerprints too, PyTorch's negative steps.
+
+    What makes memory be used again is of NumPy only, and in two files of its own.
+    """
+    budgets = {"numpy.py": 115, "torch.py": 105, "jax.py": 75}
+    budgets |= {"abstract.py": 105, "abstract_array.py": 105, "inference.py": 140}
+    budgets |= {"numpy_memory.py": 160, "numpy_pool.py": 70}
+    budget = budgets.get(path.name, 60)
     assert code_lines(path.read_text()) <= budget

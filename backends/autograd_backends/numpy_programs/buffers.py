@@ -1,0 +1,232 @@
+"""Which results are computed into which memory, from where values are used last.
+
+A *root* is the variable whose memory a value lies in: its own, or, of a view, that of
+what it looks into. Memory is used again when no value of its root is read any more.
+What is handed to the user never lies in memory that is used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+
+from autograd_backends.numpy_programs.calls import Call, Known
+from autograd_backends.numpy_programs.layout import Strides, row_major
+from autograd_core.programs.program import Program, Variable, variables_in
+
+DELETED = 1 << 20
+"""Bytes from which an array that NumPy made is let go before the function returns."""
+
+ALWAYS = 1 << 60
+"""The time of the last use of what is handed to the user."""
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory of a workspace: so many bytes."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class View:
+    """An array of a workspace: a buffer seen as a shape and dtype."""
+
+    buffer: Buffer
+    shape: tuple[int, ...]
+    dtype: str
+    strides: Strides | None = None
+    """None where it is C-contiguous."""
+
+
+@dataclass(eq=False)
+class Pool:
+    """The buffers of a workspace, and which of them are free."""
+
+    buffers: list[Buffer] = field(default_factory=list)
+    free: list[Buffer] = field(default_factory=list)
+
+    def take(self, nbytes: int) -> Buffer:
+        """Return the smallest free buffer that is large enough, else make one so."""
+        fitting = [b for b in self.free if b.nbytes >= nbytes]
+        if fitting:
+            # of equal ones the last one freed, which the caches still hold
+            smallest = min(b.nbytes for b in fitting)
+            found = next(b for b in reversed(fitting) if b.nbytes == smallest)
+            self.free.remove(found)
+            return found
+        if self.free:
+            found = max(self.free, key=size_of)
+            self.free.remove(found)
+            found.nbytes = nbytes
+            return found
+        self.buffers.append(Buffer(nbytes))
+        return self.buffers[-1]
+
+    def give(self, buffer: Buffer) -> None:
+        """Take a buffer back."""
+        self.free.append(buffer)
+
+
+def size_of(buffer: Buffer) -> int:
+    """Return the bytes of a buffer."""
+    return buffer.nbytes
+
+
+@dataclass(eq=False)
+class Unit:
+    """What is computed at once: a call, or a loop over tiles of several.
+
+    Attributes
+    ----------
+    writes
+        Its results, each with its call.
+    reads
+        The variables it reads.
+    loop
+        The loop over tiles; None for a call.
+    """
+
+    writes: tuple[tuple[tuple[Variable, ...], Call], ...]
+    reads: tuple[Variable, ...]
+    line: str = ""
+    loop: Any = None
+
+
+@dataclass(eq=False)
+class Plan:
+    """The memory of a program's values.
+
+    Attributes
+    ----------
+    roots
+        For each variable the variables whose memory it may lie in.
+    views
+        The array of the workspace into which a result is computed.
+    dead
+        For each unit the large arrays that nobody reads after it.
+    pool, holder
+        The buffers, and whose value each of them holds.
+    peak_bytes
+        The memory that a call needs beside its inputs.
+    """
+
+    roots: dict[Variable, frozenset[Variable]]
+    last: dict[Variable, int]
+    views: dict[Variable, View]
+    dead: dict[int, list[Variable]]
+    pool: Pool = field(default_factory=Pool)
+    holder: dict[Buffer, Variable] = field(default_factory=dict)
+    peak_bytes: int = 0
+
+
+def roots_of(
+    program: Program, units: Sequence[Unit]
+) -> dict[Variable, frozenset[Variable]]:
+    """Return for each variable the variables whose memory it may lie in."""
+    roots = {v: frozenset([v]) for v in (*program.inputs, *program.constants)}
+    for unit in units:
+        for results, call in unit.writes:
+            read = [x for x in call.operands if isinstance(x, Variable)]
+            if call.kind == "view":
+                shared = roots[read[0]]
+            elif call.kind == "unknown":
+                shared = frozenset().union(*(roots[x] for x in read))
+            else:
+                shared = frozenset()
+            for y in results:
+                own = call.kind != "view"
+                roots[y] = shared | {y} if own else shared
+    return roots
+
+
+def last_reads(
+    program: Program,
+    units: Sequence[Unit],
+    roots: dict[Variable, frozenset[Variable]],
+) -> dict[Variable, int]:
+    """Return for each root the last unit that reads or writes a value in it."""
+    last: dict[Variable, int] = {}
+    for k, unit in enumerate(units):
+        touched = [y for results, _ in unit.writes for y in results]
+        for x in (*unit.reads, *touched):
+            for root in roots[x]:
+                last[root] = k
+    for y in variables_in(program.outputs):
+        for root in roots[y]:
+            last[root] = ALWAYS
+    return last
+
+
+def planned(program: Program, units: Sequence[Unit], known: Known) -> Plan:
+    """Assign buffers to results, one unit after the other."""
+    roots = roots_of(program, units)
+    last = last_reads(program, units, roots)
+    plan = Plan(roots, last, {}, {})
+    ends: dict[int, list[Variable]] = {}
+    for root, k in last.items():
+        ends.setdefault(k, []).append(root)
+    outside = {*program.inputs, *program.constants}
+    live = 0
+    for k, unit in enumerate(units):
+        for results, call in unit.writes:
+            if len(results) != 1 or call.kind == "view":
+                continue
+            (y,) = results
+            if call.into is not None and last[y] != ALWAYS:
+                plan.views[y] = _view(plan, unit, call, y, k, known)
+            else:
+                live += y.nbytes
+        plan.peak_bytes = max(plan.peak_bytes, live)
+        for root in ends.get(k, ()):
+            if root in plan.views:
+                buffer = plan.views[root].buffer
+                if plan.holder[buffer] is root:
+                    plan.pool.give(buffer)
+            elif root not in outside:
+                live -= root.nbytes
+                if root.nbytes >= DELETED:
+                    plan.dead.setdefault(k, []).append(root)
+    plan.peak_bytes += sum(b.nbytes for b in plan.pool.buffers)
+    return plan
+
+
+def _view(
+    plan: Plan, unit: Unit, call: Call, y: Variable, k: int, known: Known
+) -> View:
+    """Return the array for a result: that of an operand that ends here, or another."""
+    strides = known[y]
+    for x in call.operands:
+        if unit.loop is None and _may_be_overwritten(plan, call, x, y, k, known):
+            plan.holder[plan.views[x].buffer] = y
+            return plan.views[x]
+    buffer = plan.pool.take(y.nbytes)
+    plan.holder[buffer] = y
+    plain = strides == row_major(y)
+    return View(buffer, y.shape, y.dtype, None if plain else strides)
+
+
+def _may_be_overwritten(
+    plan: Plan, call: Call, x: Any, y: Variable, k: int, known: Known
+) -> bool:
+    """Say whether a result may be computed in place of an operand.
+
+    If it ends here, is no view, has the shape, dtype and layout of the result, and no
+    other operand looks into its memory.
+    """
+    if call.kind != "elementwise" or not isinstance(x, Variable):
+        return False
+    if x not in plan.views or plan.last[x] != k or plan.roots[x] != {x}:
+        return False
+    if (x.shape, x.dtype, known[x]) != (y.shape, y.dtype, known[y]):
+        return False
+    others = [v for v in call.operands if isinstance(v, Variable) and v is not x]
+    return not any(x in plan.roots[v] for v in others)
+
+
+def bytes_of(variables: Iterable[Variable]) -> int:
+    """Return how many bytes arrays have."""
+    return sum(v.size * numpy.dtype(v.dtype).itemsize for v in variables)
