@@ -51,7 +51,9 @@ from autograd_core.operators.ravel import ravel_pytree
 from autograd_core.operators.residuals import saved_residuals
 from autograd_core.operators.vmap import vmap
 from autograd_core.programs.compiling import compile
+from autograd_core.programs.program import GuardError, Program
 from autograd_core.programs.recording import placeholder, spec, trace
+from autograd_core.programs.storage import load
 from autograd_core.reverse import grad, stop_gradient, value_and_grad, vjp
 from autograd_core.tensor import Constant, Tensor
 
@@ -60,6 +62,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Backend",
     "Constant",
+    "GuardError",
+    "Program",
     "Tensor",
     "backends",
     "checkpoint",
@@ -83,6 +87,7 @@ __all__ = [
     "laplacian",
     "linear_transpose",
     "linearize",
+    "load",
     "map",
     "ops",
     "placeholder",

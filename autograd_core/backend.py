@@ -264,7 +264,7 @@ class Backend:
         return self.asarray(x, copy=True)
 
     def compile(self, program: Any, **options: Any) -> Callable[..., list[Any]]:
-        """Return what runs a program on arrays: a function of a list, one for each input.
+        """Return what runs a program: a function of arrays, one for each input.
 
         It raises `GuardError` where the recorded code would take another path. Results
         are memory that nobody else holds. What a library does not know among the

@@ -7,7 +7,7 @@ from typing import Any
 
 from autograd_core import pytree
 from autograd_core.errors import describe, error
-from autograd_core.graph import Array, Level
+from autograd_core.graph import Array, Level, before_derivatives
 from autograd_core.tensor import Dual, make_dual
 from autograd_core.transform import (
     Like,
@@ -98,7 +98,7 @@ def push(
     with Level(transform, forward=True) as level:
         pairs = zip(leaves, directions, strict=True)
         duals = [make_dual(x, x_dot, level) for x, x_dot in pairs]
-        y = function(*unflatten_each(structures, duals))
+        y = before_derivatives(function)(*unflatten_each(structures, duals))
         aux = None
         if has_aux:
             y, aux = require_pair(transform, y)

@@ -193,6 +193,12 @@ recording: ContextVar[Any] = ContextVar("recording", default=None)
 """The recording that is under way, to which constants without values belong."""
 
 
+def before_derivatives(function: Any) -> Any:
+    """Return a function as it is to be differentiated: a recording may rewrite it."""
+    level = recording.get()
+    return function if level is None else level.before_derivatives(function)
+
+
 # ------------------------------------------------------------------ captured memory
 
 

@@ -131,6 +131,10 @@ def parameter_names(function: Function) -> tuple[str, ...]:
     return (*names[:count], *names[after : after + star], *only)
 
 
+def _same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
 class Rule:
     """A derivative rule of one argument, with the names of what it needs."""
 
@@ -250,11 +254,15 @@ class Operation:
         return inspect.signature(self.declaration)
 
     def written(
-        self, arguments: Sequence[Any], statics: Mapping[str, Any]
+        self,
+        arguments: Sequence[Any],
+        statics: Mapping[str, Any],
+        *,
+        brief: bool = True,
     ) -> tuple[list[Any], dict[str, Any]]:
         """Return how a call is written: values by position, and values by name.
 
-        What has its default is left out.
+        If it is to be brief, what has its default is left out.
         """
         values = (tuple(arguments),) if self.variadic else arguments
         given = dict(zip(self.arguments, values, strict=False)) | dict(statics)
@@ -268,9 +276,7 @@ class Operation:
                 positional.extend(value)
             elif parameter.kind is parameter.POSITIONAL_ONLY:
                 positional.append(value)
-            elif not (
-                type(value) is type(parameter.default) and value == parameter.default
-            ):
+            elif not (brief and _same(value, parameter.default)):
                 named[name] = value
         return positional, named
 

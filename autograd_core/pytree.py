@@ -408,6 +408,11 @@ def register(
         _kinds[node_type] = _registered_kind(node_type, flatten, unflatten)
 
 
+def registered() -> list[type]:
+    """Return the types that were registered."""
+    return list(_registered)
+
+
 def _registered_kind(
     cls: type,
     flatten: Callable[[Any], tuple[Any, ...]],

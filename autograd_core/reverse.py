@@ -10,7 +10,7 @@ from typing import Any
 from autograd_core import backend, pytree, tensor
 from autograd_core.edges import carried, conjugate
 from autograd_core.errors import describe, error
-from autograd_core.graph import Array, Leaf, Level, Node
+from autograd_core.graph import Array, Leaf, Level, Node, before_derivatives
 from autograd_core.masks import Masked, joined, plain
 from autograd_core.tensor import (
     Tensor,
@@ -294,7 +294,7 @@ def traced(
     with Level(name, forward=False) as level:
         tracked = [track(x, level) for x in trace.primals]
         trace.leaves = [leaf_of(x) for x in tracked]
-        y = function(*unflatten_each(trace.structures, tracked))
+        y = before_derivatives(function)(*unflatten_each(trace.structures, tracked))
         del tracked
         aux = None
         if has_aux:

@@ -11,13 +11,14 @@ from operator import index
 from typing import Any, TypeAlias
 
 from autograd_core import backend, pytree
-from autograd_core.errors import describe, error
+from autograd_core.errors import describe, dtype_name, error
 from autograd_core.graph import Array, Level
 from autograd_core.tensor import (
     Constant,
     Tracked,
     is_array,
     is_differentiable,
+    is_recorded,
     lowest,
     not_floating,
     require_open,
@@ -55,10 +56,11 @@ def replaced(
 class Like:
     """What a tangent or cotangent must agree in with its primal."""
 
-    __slots__ = ("device", "dtype", "library", "shape")
+    __slots__ = ("device", "dtype", "library", "recorded", "shape")
 
     def __init__(self, x: Array) -> None:
         raw = lowest(x)
+        self.recorded = is_recorded(x)
         self.shape = tuple(x.shape)
         self.dtype = raw.dtype
         self.library = backend.backend_of(raw)
@@ -76,11 +78,11 @@ class Like:
     def fits(self, x: Array) -> bool:
         """Say whether an array is of this library, shape and dtype."""
         raw = lowest(x)
-        return bool(
-            backend.backend_of(raw) is self.library
-            and tuple(x.shape) == self.shape
-            and raw.dtype == self.dtype
-        )
+        if self.recorded is not is_recorded(x):  # a constant beside what is recorded
+            alike = dtype_name(raw.dtype) == dtype_name(self.dtype)
+        else:
+            alike = backend.backend_of(raw) is self.library and raw.dtype == self.dtype
+        return bool(alike and tuple(x.shape) == self.shape)
 
 
 def fitting(operation: str, what: str, given: Any, like: Like) -> Array:

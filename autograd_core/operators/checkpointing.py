@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial, wraps
 from typing import Any, TypeAlias
 
-from autograd_core import pytree
+from autograd_core import pytree, tensor
 from autograd_core.edges import Cotangents
 from autograd_core.errors import describe, error
 from autograd_core.forward import push
@@ -29,7 +29,7 @@ from autograd_core.operators.calls import (
 from autograd_core.operators.closures import closed_over
 from autograd_core.operators.watching import Watch
 from autograd_core.reverse import sweep, traced
-from autograd_core.tensor import Tracked, Watched, is_differentiable
+from autograd_core.tensor import Tracked, Watched, is_differentiable, is_recorded
 from autograd_core.transform import (
     Pytree,
     differentiable_places,
@@ -218,6 +218,7 @@ class Checkpointed:
 
     def gradients(self, leaves: Arrays, ts: Arrays, replay: Replay) -> list[Any]:
         """Evaluate the function again, and return the cotangents of its arguments."""
+        leaves = [_apart(x) if is_recorded(x) else x for x in leaves]
         places = differentiable_places(leaves)
 
         def of_places(*given: Array) -> list[Any]:
@@ -238,6 +239,11 @@ class Checkpointed:
     def batched(self, mapped: Sequence[bool]) -> Checkpointed:
         """Return the function of a batch."""
         return replace(self, function=over_batch(self.function, mapped))
+
+
+def _apart(x: Array) -> Array:
+    """Return an array from which a program computes once more what it has computed."""
+    return tensor.operations.optimization_barrier(x)
 
 
 # ------------------------------------------------------------------ what a policy keeps

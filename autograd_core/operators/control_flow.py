@@ -17,12 +17,14 @@ from typing import Any
 
 from autograd_core import backend, pytree, tensor
 from autograd_core.errors import describe, error
-from autograd_core.graph import Array
+from autograd_core.graph import Array, recording
 from autograd_core.operators.calls import Arrays, LinearRules, call
 from autograd_core.operators.checkpointing import checkpoint as checkpointed
 from autograd_core.operators.vmap import vmap
 from autograd_core.reverse import stop_gradient
 from autograd_core.tensor import (
+    Batched,
+    Recorded,
     Tracked,
     is_array,
     is_differentiable,
@@ -100,6 +102,11 @@ def scan(
     if count == 0:
         axes = None if not leaves else 0
         return carry, vmap(partial(_second, f, carry), axes, axis_size=0)(xs)
+    if recording.get() is not None:
+        from autograd_core.programs import loops
+
+        if loops.is_recorded_anywhere(f, carry, xs):
+            return loops.recorded_scan(f, carry, leaves, structure, count, reverse)
     out = [pytree.LEAF]
     loop = partial(_run, f, structure, reverse, out)
     stretch = _stretch("scan", checkpoint, count)
@@ -598,7 +605,10 @@ def switch(
 
 
 def _is_one(predicate: Any) -> bool:
-    """Say whether a condition is the same for all examples."""
+    """Say whether a condition is the same for all examples, and known."""
+    if isinstance(predicate, Recorded):
+        recording: Any = predicate.world.level
+        return recording.examples is not None
     return not isinstance(predicate, Tracked)
 
 
@@ -613,8 +623,11 @@ def _any(name: str, predicate: Any) -> bool:
             describe(predicate),
             "Compare, and reduce with all or any.",
         )
-    raw = lowest(predicate)
-    return bool(raw) if raw is predicate else bool(backend.backend_of(raw).any(raw))
+    while isinstance(predicate, Batched):
+        predicate = predicate.value
+    if getattr(predicate, "shape", ()):
+        predicate = namespace_of(predicate).any(predicate)
+    return bool(predicate)
 
 
 def _is_of_kind(x: Any, kind: str, python: type) -> bool:

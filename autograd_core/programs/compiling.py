@@ -1,9 +1,9 @@
-"""Compiling: record a function once for each kind of arguments, then run the program."""
+"""Compiling: a function is recorded once for each kind of arguments, then run."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import update_wrapper
 from threading import Lock
 from types import MethodType
@@ -173,6 +173,7 @@ class Compiled:
         return [p.program for v in list(self._variants.values()) for p in v.paths]
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Pytree:
+        """Run the program for these arguments, recorded now if there is none."""
         if self._given_up:
             return self.function(*arguments, **keywords)
         if not keywords and all(map(libraries.is_array, arguments)):
@@ -250,7 +251,7 @@ class Compiled:
                 else "Use where or cond instead of Python's if.",
             )
             return None
-        program = recorded(self.function, arguments, keywords, name="compile")
+        program = self._program(arguments, keywords)
         if not self._is_repeatable(program, arguments, keywords):
             return None
         from autograd_core.programs.passes import optimise
@@ -262,21 +263,35 @@ class Compiled:
         variant.paths.append(path)
         return path
 
+    def _program(
+        self,
+        arguments: Sequence[Any],
+        keywords: dict[str, Any],
+        answers: Iterator[bool | int] | None = None,
+    ) -> Program:
+        """Record the function."""
+        return recorded(
+            self.function,
+            arguments,
+            keywords,
+            answers=answers,
+            name="compile",
+            stable=self.level != "exact",
+        )
+
     def _is_repeatable(
         self, program: Program, arguments: Sequence[Any], keywords: dict[str, Any]
     ) -> bool:
         """Say whether the function computes the same when it is called again."""
         answers = iter([guard.answer for guard in program.guards])
         try:
-            again = recorded(
-                self.function, arguments, keywords, answers=answers, name="compile"
-            )
+            again = self._program(arguments, keywords, answers)
         except StopIteration:
             again = None
         if again == program:
             return True
         self._give_up(
-            "computes something else each time it is called (random numbers, a counter)",
+            "computes something else in each call (random numbers, a counter)",
             "Pass what changes as an argument.",
         )
         return False

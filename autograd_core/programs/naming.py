@@ -24,15 +24,15 @@ def names_of(program: Program, reserved: Iterable[str] = ()) -> dict[Variable, s
         Names that are taken. Inputs keep theirs even so, as they are given by name.
     """
     found: dict[Variable, str] = {}
-    taken = set(reserved)
+    taken, last = set(reserved), dict[str, int]()
     for variable in program.inputs:
         found[variable] = variable.name
         taken.add(variable.name)
     for variable in program.constants:
-        found[variable] = _free(_identifier(variable.name) or "c", taken)
+        found[variable] = _free(_identifier(variable.name) or "c", taken, last)
     for instruction in program.instructions:
         for variable in instruction.results:
-            found[variable] = _free(_identifier(variable.name) or "v", taken)
+            found[variable] = _free(_identifier(variable.name) or "v", taken, last)
     return found
 
 
@@ -42,14 +42,16 @@ def _identifier(name: str) -> str:
     return name if plain and not keyword.iskeyword(name) else ""
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """Return a name that is not taken, and take it."""
+def _free(name: str, taken: set[str], last: dict[str, int]) -> str:
+    """Return a name that is not taken, and take it; ``last`` is the number it had."""
     numbered = name in ("v", "c")
-    found, number = f"{name}1" if numbered else name, 1
-    while found in taken:
-        number += 1
+    number = last.get(name, 0) + 1
+    found = f"{name}1" if numbered else name
+    while found in taken or (number > 1 and found == name):
         found = f"{name}{number}" if numbered else f"{name}_{number}"
+        number += 1
     taken.add(found)
+    last[name] = max(number - 1, 1)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Any
 
 from autograd_core.programs.naming import key_text, literal, names_of
@@ -25,6 +26,8 @@ def text(program: Program) -> str:
     for variable in (*program.inputs, *program.constants):
         lines += [_guard(guard, names) for guard in guards.get(variable, ())]
     for instruction in program.instructions:
+        for body in instruction.bodies:
+            lines += indent(text(body), "    ").splitlines()
         lines.append(_line(instruction, names))
         for variable in instruction.results:
             lines += [_guard(guard, names) for guard in guards.get(variable, ())]
@@ -56,7 +59,10 @@ def call_text(instruction: Instruction, names: dict[Variable, str]) -> str:
         return f"{x}[{key_text(instruction.statics['key'], find)}]"
     positional, named = instruction.parameters
     arguments = [literal(x, find, xp="") for x in positional]
-    arguments += [f"{k}={literal(x, find, xp='')}" for k, x in named.items()]
+    arguments += [
+        f"{k}={x.name if isinstance(x, Program) else literal(x, find, xp='')}"
+        for k, x in named.items()
+    ]
     return f"{instruction.operation}({', '.join(arguments)})"
 
 

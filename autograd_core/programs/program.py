@@ -125,6 +125,11 @@ class Instruction:
         return tuple(variables_in((self.arguments, *self.statics.values())))
 
     @property
+    def bodies(self) -> list[Program]:
+        """The programs that it runs: of a loop its body."""
+        return [x for x in self.statics.values() if isinstance(x, Program)]
+
+    @property
     def parameters(self) -> tuple[list[Any], dict[str, Any]]:
         """How the call is written: values by position, and values by name."""
         return self.declared.written(self.arguments, self.statics)
@@ -340,9 +345,9 @@ class Program:
     def pure(self) -> tuple[Program, Callable[[list[Array]], list[Any]]]:
         """Return the program as a function of arrays alone, and how to use it.
 
-        It takes what is held, but for its own, after the inputs, gives what guards ask about after the
-        results, and gives no numbers. The second function makes results of what it
-        gives, after the checks of the guards.
+        It takes what is held, but for its own, after the inputs, gives what guards ask
+        about after the results, and gives no numbers. The second function makes results
+        of what it gives, after the checks of the guards.
         """
         places = [k for k, y in enumerate(self.outputs) if isinstance(y, Variable)]
         asked = tuple(guard.variable for guard in self.guards)
@@ -365,6 +370,90 @@ class Program:
             return full
 
         return bare, results
+
+    # ---- reading and writing it
+
+    def source(
+        self, target: str = "xp", *, name: str = "", level: str = "exact"
+    ) -> str:
+        """Return the program as plain Python that imports nothing of ours.
+
+        Parameters
+        ----------
+        target
+            ``"xp"``: a function of arrays and of their namespace, ``xp``, for any
+            library that complies with the Array API standard. ``"numpy"``: a function
+            of NumPy's arrays, with buffers that are used again.
+        name
+            What the function is called, by default as the recorded function.
+        level
+            What may be simplified before, as in `compile`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such target or level, or the name is no identifier.
+        NotImplementedError
+            If an operation cannot be written in calls of the standard.
+
+        Examples
+        --------
+        >>> import autograd_core as ag
+        >>> square = ag.trace(lambda x: ag.ops.sum(x**2))(ag.spec(3))
+        >>> "2 * x" in square.grad().source(name="gradient")
+        True
+        """
+        from autograd_core.programs.emission import source
+
+        return source(self, target, name=name, level=level)
+
+    def save(self, file: Any) -> None:
+        """Write the program to a file, with the arrays that it holds; `load` reads it.
+
+        Parameters
+        ----------
+        file
+            A path, or a binary file that is open for writing.
+
+        Raises
+        ------
+        TypeError
+            If something that was recorded as part of the program is no data.
+        """
+        from autograd_core.programs.storage import save
+
+        save(self, file)
+
+    def optimise(self, level: str = "exact", **options: Any) -> Program:
+        """Return a program that computes the same with less.
+
+        Takes what `autograd_core.programs.passes.optimise` does; docs/programs.md lists
+        the passes.
+        """
+        from autograd_core.programs.passes import optimise
+
+        return optimise(self, level, **options)
+
+    def explain(self, level: str = "exact") -> Any:
+        """Return what each optimisation of a level does and saves; print it."""
+        from autograd_core.programs.passes import explain
+
+        return explain(self, level)
+
+    def counts(self) -> Any:
+        """Return how often what is called, and flops and bytes, forward and backward."""
+        from autograd_core.programs.counting import counts
+
+        return counts(self)
+
+    def peak_bytes(self) -> int:
+        """Return the most memory, in bytes, that its arrays take at once.
+
+        Results count; inputs and what it holds do not, as they are there before.
+        """
+        from autograd_core.programs.counting import peak_bytes
+
+        return peak_bytes(self)
 
     # ---- derivatives
 
@@ -525,7 +614,9 @@ def canonical(program: Program) -> Any:
     calls = []
     for each in program.instructions:
         operands = mapped((each.arguments, dict(each.statics)), number)
-        calls.append((each.operation, repr(operands), [*map(define, each.results)]))
+        inner = [canonical(body) for body in each.bodies]
+        results = [define(variable) for variable in each.results]
+        calls.append((each.operation, repr(operands), inner, results))
     outputs = repr(mapped(program.outputs, number))
     guards = [(numbers[g.variable], g.answer) for g in program.guards]
     return inputs, constants, calls, outputs, guards

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from itertools import count, takewhile
 from operator import index
@@ -161,6 +162,11 @@ class Record(Level):
         What a `Program` is made of.
     library
         The library the program is recorded for: that of the examples, if any.
+    outer
+        Arrays of transforms around the recording, with the inputs that stand for them;
+        None where there must not be any.
+    stable
+        Whether functions are rewritten before they are differentiated (`primals`).
     examples
         An array for each input, of which guards are computed; None if there are none.
     """
@@ -176,8 +182,10 @@ class Record(Level):
         "inputs",
         "instructions",
         "library",
+        "outer",
         "own",
         "provenance",
+        "stable",
         "values",
     )
 
@@ -192,6 +200,8 @@ class Record(Level):
         self.guards: list[Guard] = []
         self.examples: Sequence[Array] | None = None
         self.answers: Iterator[bool | int] | None = None
+        self.stable = False
+        self.outer: dict[int, tuple[Variable, Tracked]] | None = None
         self.values: dict[Variable, Array] = {}
         self.computed = 0
         self.provenance = Provenance()
@@ -253,7 +263,8 @@ class Record(Level):
         """Write a call of an operation down."""
         if operation.batching is refused:
             raise _shape_of_values(operation, arguments, statics)
-        y = dispatch(operation, self.lowered(arguments), self.lowered(statics))
+        with inferring():
+            y = dispatch(operation, self.lowered(arguments), self.lowered(statics))
         named = zip(operation.statics, statics, strict=True)
         return self.written(operation, arguments, dict(named), y)
 
@@ -267,7 +278,8 @@ class Record(Level):
         if operation.variadic:
             given = tuple(given[0])
         positional, named = operation.written(given, statics)
-        y = operation.function(*self.lowered(positional), **self.lowered(named))
+        with inferring():
+            y = operation.function(*self.lowered(positional), **self.lowered(named))
         return self.written(operation, given, statics, y)
 
     def written(
@@ -278,34 +290,58 @@ class Record(Level):
         y: Any,
     ) -> Any:
         """Append an instruction; return the arrays of its results."""
-        origin = self.provenance.of_call()
         several = isinstance(y, tuple)
         made = tuple(
-            Variable(tuple(each.shape), dtype_name(each.dtype), line=origin.line)
+            Variable(tuple(each.shape), dtype_name(each.dtype))
             for each in (y if several else (y,))
         )
-        instruction = Instruction(
-            operation.name,
-            tuple(self.operand(x) for x in arguments),
-            {name: self.static(name, value) for name, value in statics.items()},
-            made if several else made[0],
-        )
-        self.instructions.append(instruction)
-        self.provenance.name(origin, made[-1])
-        found = tuple(map(self.recorded, made))
+        statics = {name: self.static(name, value) for name, value in statics.items()}
+        result = made if several else made[0]
+        found = self.instruction(operation, arguments, statics, result)
         if operation.result is not None:
             return operation.result(*found)
         return found if several else found[0]
 
+    def instruction(
+        self,
+        operation: Operation,
+        arguments: Sequence[Any],
+        statics: Mapping[str, Any],
+        result: Variable | tuple[Variable, ...],
+    ) -> tuple[Recorded, ...]:
+        """Append an instruction that defines variables; return their arrays."""
+        origin = self.provenance.of_call()
+        operands = tuple(self.operand(x) for x in arguments)
+        made = Instruction(operation.name, operands, statics, result)
+        self.instructions.append(made)
+        for variable in made.results:
+            variable.line = origin.line
+        self.provenance.name(origin, made.results[-1])
+        return tuple(map(self.recorded, made.results))
+
+    def subprogram(
+        self,
+        name: str,
+        function: Callable[[Sequence[Any]], list[Any]],
+        described: Sequence[Spec],
+    ) -> Program:
+        """Record a function of a list of arrays as a program of its own."""
+        with Record(name, self.library) as inner:
+            inner.stable = self.stable
+            outputs = function([inner.input(each) for each in described])
+            return inner.program(name, outputs)
+
     def call(self, rules: Rules, leaves: Arrays) -> list[Any]:
         """Record what a function with rules of its own does."""
-        return rules.value(leaves)
+        record = getattr(rules, "record", None)
+        return rules.value(leaves) if record is None else record(self, leaves)
 
     def lowered(self, value: Any) -> Any:
         """Return a value one level down, where everything is abstract."""
         if isinstance(value, Tracked):
-            self.require_here(value)
-            return value.value
+            if self.is_here(value):
+                return value.value
+            return self.recorded(self.outer_variable(value)).value
         if type(value) in (tuple, list):
             return type(value)(map(self.lowered, value))
         if isinstance(value, dict):
@@ -315,9 +351,13 @@ class Record(Level):
             return self.abstract.empty(tuple(value.shape), dtype=dtype)
         return value
 
-    def require_here(self, x: Tracked) -> None:
-        """Raise if an array belongs to a transform around the recording."""
-        if x.world.level is not self:
+    def is_here(self, x: Tracked) -> bool:
+        """Say whether an array is one of the recording."""
+        return x.world.level is self
+
+    def outer_variable(self, x: Tracked) -> Variable:
+        """Return the variable of an array of a transform around the recording."""
+        if self.outer is None:
             raise error(
                 ValueError,
                 self.name,
@@ -326,11 +366,15 @@ class Record(Level):
                 describe(x),
                 "Pass it to the function as an argument.",
             )
+        if id(x) not in self.outer:
+            described = Spec(tuple(x.shape), dtype_name(x.dtype))
+            self.outer[id(x)] = self.input(described).node, x
+        return self.outer[id(x)][0]
 
     def operand(self, x: Any) -> Any:
         """Return what stands for an argument in an instruction."""
-        if isinstance(x, Recorded):
-            return x.node
+        if isinstance(x, Tracked):
+            return x.node if self.is_here(x) else self.outer_variable(x)
         if backend.is_array(x):
             return self.constant(x)
         return x
@@ -352,10 +396,18 @@ class Record(Level):
             return tuple(map(self._literal, value))
         if isinstance(value, slice):
             return slice(*map(_bound, (value.start, value.stop, value.step)))
-        if isinstance(value, Recorded) or backend.is_array(value):
+        if is_array(value):
             return self.operand(value)
         is_int = hasattr(value, "__index__") and not isinstance(value, bool)
         return index(value) if is_int else value
+
+    def before_derivatives(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function as a transform is to differentiate it."""
+        if not self.stable:
+            return function
+        from autograd_core.programs.primals import stabilised
+
+        return stabilised(function, self.library)
 
     # ---- what control flow asks
 
@@ -394,11 +446,7 @@ class Record(Level):
 
     def output(self, y: Any) -> Any:
         """Return what stands for a result in a program."""
-        if isinstance(y, Constant):
-            y = y.value
-        if isinstance(y, Tracked):
-            self.require_here(y)
-        return self.operand(y)
+        return self.operand(y.value if isinstance(y, Constant) else y)
 
     def program(self, name: str, outputs: Sequence[Any], **rest: Any) -> Program:
         """Return what was recorded, as a program with these results."""
@@ -413,6 +461,16 @@ class Record(Level):
             own=frozenset(self.own),
             **rest,
         )
+
+
+@contextmanager
+def inferring() -> Iterator[None]:
+    """Compute with arrays without values, of which nothing is to be recorded."""
+    before = recording.set(None)
+    try:
+        yield
+    finally:
+        recording.reset(before)
 
 
 def _bound(k: Any) -> int | None:
@@ -489,14 +547,20 @@ def recorded(
     *,
     answers: Iterator[bool | int] | None = None,
     name: str = "trace",
+    stable: bool = False,
 ) -> Program:
-    """Record a call of a function; guards may be given answers instead of computed."""
+    """Record a call of a function.
+
+    Guards may be given answers instead of being computed. If it shall be stable,
+    functions are rewritten before they are differentiated (`primals`).
+    """
     leaves, signature = pytree.flatten((tuple(arguments), dict(keywords)))
     leaves = [_raw(name, x) for x in leaves]
     places = [k for k, x in enumerate(leaves) if isinstance(x, Spec) or is_array(x)]
     concrete = [leaves[k] for k in places if not isinstance(leaves[k], Spec)]
     library = backend.backend_of(concrete[0]) if concrete else None
     with Record(name, library) as level:
+        level.stable = stable
         if len(concrete) == len(places):
             level.examples = concrete
         level.answers = answers

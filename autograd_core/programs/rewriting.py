@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 from autograd_core import tensor
 from autograd_core.graph import Array
-from autograd_core.operation import registry
 from autograd_core.programs.program import (
     Instruction,
     Operand,
@@ -38,8 +37,13 @@ VIEWS = names(
 )
 """Operations whose result may share the memory of an argument, in another layout."""
 
-REFERENCES = names("return guard")
-"""What reads a variable and is no operation."""
+REORDERING = VIEWS & names("permute_dims matrix_transpose moveaxis flip") | names(
+    "einsum"
+)
+"""Operations whose result may lie in another order than the arguments."""
+
+ALWAYS_IN_ORDER = names("matmul vecdot tensordot take")
+"""Operations whose result lies in the usual order, however the arguments do."""
 
 
 class Call:
@@ -117,7 +121,7 @@ class Call:
 
     def is_read_once(self, operand: Any) -> bool:
         """Say whether nothing but this call reads an operand."""
-        return len(self.rewriting.readers.get(operand, ())) == 1
+        return len(self.rewriting.readers_of(operand)) == 1
 
     @property
     def is_returned_copy(self) -> bool:
@@ -128,45 +132,49 @@ class Call:
 
     # ---- in place of the call
 
-    def same_as(self, operand: Any, *, ordered: bool = False) -> Any:
+    def same_as(self, operand: Any) -> Any:
         """Return an operand in place of a copy of it, None where that shows.
 
-        Where elements lie is part of what is preserved, since sums and products of
-        matrices round in the order of memory. A copy lies like an array that was
-        computed; that of a view may not, which elementwise operations do not mind.
-
-        Parameters
-        ----------
-        operand
-            What has the same elements, broadcast to the shape of the result.
-        ordered
-            Whether the copy was in the order of the standard, whatever the layout.
+        Where elements lie is part of what is preserved, as sums round in the order of
+        memory. A copy lies like the array if that has memory of its own; one of a view
+        may not, which only elementwise operations do not mind.
         """
         if not isinstance(operand, Variable) or operand.dtype != self.result.dtype:
             return None
         fits = operand.shape == self.result.shape
-        known = self.rewriting.ordered if ordered else self.rewriting.computed
-        if not (fits and known(operand)) and not self.is_read_elementwise():
+        if not (fits and self.is_dense(operand)) and not self.may_lie_anyhow(operand):
             return None
         x = self.array(operand)
         return x if fits else self.xp.broadcast_to(x, self.result.shape)
 
-    def is_read_elementwise(self) -> bool:
-        """Say whether what reads the result does not depend on where elements lie."""
-        return all(
-            reader not in REFERENCES and _is_pointwise(reader)
-            for reader in self.rewriting.readers.get(self.result, ["?"])
+    def is_dense(self, operand: Any) -> bool:
+        """Say whether an operand has memory of its own."""
+        return self.rewriting.is_dense(operand)
+
+    def are_in_order(self, *operands: Any) -> bool:
+        """Say whether arrays, and those that the call reads, lie in the usual order.
+
+        What an elementwise operation gives then does, too, whichever of them it reads.
+        """
+        arrays = {*self.instruction.operands, *operands}
+        return self.rewriting.in_order.issuperset(
+            x for x in arrays if isinstance(x, Variable)
+        )
+
+    def may_lie_anyhow(self, *operands: Any) -> bool:
+        """Say whether what reads the result does not see how it lies in memory."""
+        in_order = self.rewriting.in_order
+        return self.are_in_order(*operands) and all(
+            isinstance(reader, Instruction)
+            and reader.declared.elementwise
+            and in_order.issuperset(reader.operands)
+            for reader in self.rewriting.readers.get(self.result, ("?",))
         )
 
     @property
     def xp(self) -> Any:
         """The namespace in which rules compute."""
         return tensor.operations
-
-
-def _is_pointwise(name: str) -> bool:
-    operation = registry.get(name)
-    return operation is not None and operation.elementwise
 
 
 Rule: TypeAlias = Callable[[Call], Any]
@@ -187,18 +195,27 @@ class Rewriting:
         level.own = set(program.own)
         level.provenance = self.origin = _OfInstruction()
         self.new: dict[Variable, Any] = {}
+        self._old: dict[Variable, Variable] = {}
         self._definitions: dict[Variable, Instruction] = {}
-        self._ordered = {*program.inputs, *program.constants} - program.own
         self._numbers: dict[Variable, Any] = {}
-        self._known = self._placed = 0
-        self.notes: dict[str, Any] = {}  # what a rule remembers of calls before
+        self._known = 0
+        self.notes: dict[Any, Any] = {}  # what a rule remembers of calls before
 
     # ---- what is known
 
     @cached_property
-    def readers(self) -> Mapping[Variable, list[str]]:
-        """The operations that read each variable of the program as it was."""
+    def readers(self) -> Mapping[Variable, list[Reader]]:
+        """What reads each variable of the program as it was."""
         return readers_of(self.program)
+
+    def readers_of(self, operand: Any) -> list[Reader]:
+        """Return what reads an operand, or read what it stands for; [] if unknown."""
+        return self.readers.get(self._old.get(operand, operand), [])
+
+    @cached_property
+    def in_order(self) -> set[Variable]:
+        """The variables whose elements lie in the usual order, if inputs do."""
+        return variables_in_order(self.program)
 
     def definition(self, variable: Variable) -> Instruction | None:
         """Return the call that a variable of the new program is a result of."""
@@ -210,20 +227,12 @@ class Rewriting:
             self._known = len(instructions)
         return self._definitions.get(variable)
 
-    def computed(self, variable: Variable) -> bool:
-        """Say whether a variable has memory of its own that an operation laid out."""
+    def is_dense(self, variable: Variable) -> bool:
+        """Say whether a variable has memory of its own, each element once."""
         found = self.definition(variable)
-        return found is not None and found.operation not in VIEWS
-
-    def ordered(self, variable: Variable) -> bool:
-        """Say whether elements lie in the order of the standard, if inputs do."""
-        instructions, ordered = self.level.instructions, self._ordered
-        for each in instructions[self._placed :]:
-            keeps = each.operation in KEEP_ORDER or _is_pointwise(each.operation)
-            if keeps and all(x in ordered or x.size == 1 for x in each.operands):
-                ordered.update(each.results)
-        self._placed = len(instructions)
-        return variable in ordered
+        if found is None:
+            return variable not in self.level.own
+        return found.operation not in VIEWS
 
     def number(self, variable: Variable) -> float | complex | None:
         """Return what all elements of a constant of the recording are."""
@@ -255,7 +264,8 @@ class Rewriting:
                 found = rule(Call(instruction, self))
                 if found is not None and self._takes(instruction, found, before):
                     continue
-                self._forget(before)
+                if len(level.instructions) > before:
+                    self._forget(before)
             level.instructions.append(instruction)
 
     def renamed(self, variable: Variable) -> Any:
@@ -273,6 +283,9 @@ class Rewriting:
         for variable, part in pairs:
             if part in here:
                 part.name = variable.name
+                self._old[part] = variable
+                if "in_order" in self.__dict__ and variable in self.in_order:
+                    self.in_order.add(part)
             self.new[variable] = part
         return True
 
@@ -283,7 +296,6 @@ class Rewriting:
                 self._definitions.pop(variable, None)
         del self.level.instructions[before:]
         self._known = min(self._known, before)
-        self._placed = min(self._placed, before)
 
     def result(self) -> Program:
         """Return the new program."""
@@ -300,13 +312,6 @@ class Rewriting:
                 replace(g, variable=renamed(g.variable)) for g in self.program.guards
             ),
         )
-
-
-KEEP_ORDER = names(
-    "reshape expand_dims squeeze concat stack sum mean var std prod max min all any "
-    "cumulative_sum cumulative_prod take astype matmul pad_index"
-)
-"""Operations whose result is in the order of the standard if the arguments are."""
 
 
 class _OfInstruction(Provenance):
@@ -350,17 +355,45 @@ def rewrite(
     return rewriting.result()
 
 
-def readers_of(program: Program) -> Mapping[Variable, list[str]]:
-    """Return, for each variable, the operations that read it, with repetitions."""
-    readers: dict[Variable, list[str]] = {}
+Reader: TypeAlias = "Instruction | str"
+"""An instruction, ``"return"`` or ``"guard"``."""
+
+
+def readers_of(program: Program) -> Mapping[Variable, list[Reader]]:
+    """Return what reads each variable, as often as it does."""
+    readers: dict[Variable, list[Reader]] = {}
     for instruction in program.instructions:
         for variable in instruction.operands:
-            readers.setdefault(variable, []).append(instruction.operation)
+            readers.setdefault(variable, []).append(instruction)
     for variable in variables_in(program.outputs):
         readers.setdefault(variable, []).append("return")
     for guard in program.guards:
         readers.setdefault(guard.variable, []).append("guard")
     return readers
+
+
+def variables_in_order(program: Program) -> set[Variable]:
+    """Return the variables whose elements lie in the order of their indices.
+
+    The last index runs fastest: so inputs are assumed to lie, and so what is computed
+    of such arrays does. Elements may repeat, or lie apart.
+    """
+    found = {*program.inputs, *program.constants}
+    for each in program.instructions:
+        name = each.operation
+        if name not in REORDERING and not is_reversing(each):
+            if name in ALWAYS_IN_ORDER or found.issuperset(each.operands):
+                found.update(each.results)
+        elif all(variable.size <= 1 for variable in each.results):
+            found.update(each.results)
+    return found
+
+
+def is_reversing(instruction: Instruction) -> bool:
+    """Say whether an index has a negative step."""
+    key = instruction.statics.get("key")
+    parts = key if isinstance(key, tuple) else (key,)
+    return any(isinstance(k, slice) and (k.step or 1) < 0 for k in parts)
 
 
 def uniform(x: Array) -> float | complex | None:

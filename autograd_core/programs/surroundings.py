@@ -14,7 +14,7 @@ from operator import getitem
 from types import CellType, FunctionType, MethodType
 from typing import Any, TypeAlias
 
-from autograd_core import backend
+from autograd_core.backend import is_array
 from autograd_core.errors import OURS
 from autograd_core.tensor import ArrayObject
 
@@ -27,7 +27,7 @@ NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 class Surroundings:
     """The places outside its arguments from which a function reads arrays and numbers.
 
-    And what the attributes of objects hold. Found in closures, defaults, globals of the same module, bound arguments, what the
+    Found in closures, defaults, globals of the same module, bound arguments, what the
     attributes of callable objects and of a method's object hold, in lists, tuples and
     dicts there, and in the functions that these lead to. Not found: attributes of
     other objects, globals of other modules, and what is read from elsewhere.
@@ -65,9 +65,8 @@ class Surroundings:
                 found = get(holder, key)
             except ValueError:  # a cell in which nothing is
                 continue
-            if isinstance(found, (*NUMBERS, ArrayObject)) or backend.is_array(found):
-                self.reads.append((get, holder, key, found))
-            elif self._visit(found) or isinstance(found, FunctionType):
+            simple = isinstance(found, (*NUMBERS, ArrayObject)) or is_array(found)
+            if simple or self._visit(found) or isinstance(found, FunctionType):
                 self.reads.append((get, holder, key, found))
         if len(self.reads) > before and isinstance(value, (list, dict)):
             self.reads.append((_length, value, None, len(value)))
@@ -129,7 +128,7 @@ def _is_foreign(value: Any, scope: dict[str, Any]) -> bool:
         return value.__globals__ is not scope
     plain = (*NUMBERS, ArrayObject, list, tuple, dict, partial, MethodType)
     mine = getattr(type(value), "__module__", None) == scope.get("__name__")
-    return not (isinstance(value, plain) or backend.is_array(value) or mine)
+    return not (isinstance(value, plain) or is_array(value) or mine)
 
 
 def vars_of(value: Any) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Abstract(Backend):
         return partial(undeclared, full_name, value)
 
     def _inferred(self, name: str, /, *arguments: Any, **keywords: Any) -> Any:
+        if keywords.get("dtype") is not None:
+            keywords = {**keywords, "dtype": self.dtype(keywords["dtype"])}
         values = (*arguments, *keywords.values())
         if any(map(holds_tracked, values)):  # constants of a recording
             return registry[name].function(*arguments, **keywords)
@@ -91,6 +93,7 @@ class Abstract(Backend):
     ) -> Any:
         if isinstance(obj, AbstractArray) and obj.data is None:
             return AbstractArray(obj.shape, obj.dtype if dtype is None else dtype)
+        dtype = None if dtype is None else self.dtype(dtype)
         own = obj.own if isinstance(obj, AbstractArray) else not is_array(obj)
         return self.constant(self.namespace.asarray(_data(obj), dtype=dtype), own=own)
 
@@ -109,6 +112,7 @@ class Abstract(Backend):
         if isinstance(fill_value, AbstractArray) and fill_value.data is None:
             y: AbstractArray = self._inferred("full", shape, fill_value, dtype=dtype)
             return y
+        dtype = None if dtype is None else self.dtype(dtype)
         one = self.namespace.full((), _data(fill_value), dtype=dtype)
         return self.constant(self.namespace.broadcast_to(one, shape), own=True)
 
@@ -126,7 +130,7 @@ class Abstract(Backend):
         self, shape: Any, *, dtype: Any = None, device: Any = None
     ) -> AbstractArray:
         shape = (shape,) if isinstance(shape, int) else shape
-        return AbstractArray(shape, "float64" if dtype is None else dtype)
+        return AbstractArray(shape, "float64" if dtype is None else self.dtype(dtype))
 
     # What the standard does not give.
 

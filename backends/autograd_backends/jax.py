@@ -81,6 +81,9 @@ class JAX(Backend):
         """Add in the order of NumPy, as the derivative does."""
         return implementations["trapezoid"](self, *arguments, **keywords)
 
+    def optimization_barrier(self, x: Any, /) -> Any:
+        return self.jax.lax.optimization_barrier(x)
+
     def snapshot(self, x: Any) -> tuple[Any, None]:
         return x, None
 

@@ -116,6 +116,8 @@ class NumPy(Backend):
     def compile(self, program: Any, **options: Any) -> Any:
         from autograd_backends.numpy_programs import executor
 
+        if any(each.operation == "loop" for each in program.instructions):
+            return super().compile(program)
         return executor(program, **options)
 
     # Captured memory.

@@ -2,7 +2,7 @@
 
 They are few, and those that programs lean on everywhere: `einsum`, in which much of
 machine learning and physics is written, `interp` and `trapezoid`, the two ends of
-working with tabulated functions, and `kron`. Where nothing is tracked the library's own
+working with tabulated functions, `kron`, and `optimization_barrier`. Where nothing is tracked the library's own
 function is called, or the body where it has none; where something is, the body, so
 that the derivatives are those of its parts.
 """
@@ -15,17 +15,37 @@ from typing import Any
 
 import autograd_core.tensor as tensor
 from autograd_core.backend import implement
-from autograd_core.declare import composite, sample
+from autograd_core.declare import composite, elementwise, sample
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.tensor import stopped
 from autograd_ops.axes import along, normalized
 
-__all__ = ["einsum", "interp", "kron", "trapezoid"]
+__all__ = ["einsum", "interp", "kron", "optimization_barrier", "trapezoid"]
 
 Labels = list[str]
 Term = tuple[Array, Labels]
 """An array, and what its axes are called."""
+
+# ------------------------------------------------------------------ apart
+
+
+def barrier_forward(xp: Any, x: Array) -> Array:
+    return x
+
+
+def barrier_x(xp: Any, t: Array) -> Array:
+    return t
+
+
+@elementwise(x=barrier_x, implementation=barrier_forward)
+def optimization_barrier(x: Array, /) -> Array:
+    """Return the array itself, in a program as if it were another.
+
+    What is computed from it is not found to be the same as what is computed from ``x``,
+    and so is computed again: what `checkpoint` wants.
+    """
+
 
 # ------------------------------------------------------------------ einsum
 

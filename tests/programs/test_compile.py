@@ -284,7 +284,7 @@ def test_what_is_rebound_in_every_call_is_named():
 )
 def test_random_numbers_are_not_frozen(noise):
     f = compiled(lambda x: x * noise())
-    with pytest.warns(RuntimeWarning, match="computes something else each time"):
+    with pytest.warns(RuntimeWarning, match="computes something else in each call"):
         first = f(W)
     assert not np.array_equal(first, f(W))
 

@@ -8,8 +8,12 @@ they are made of, `rewriting`.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+from operator import is_
+from typing import Any
 
 from autograd_core.programs.passes import cancelling, cleaning, stabilising, strength
+from autograd_core.programs.passes.explaining import Explanation
 from autograd_core.programs.passes.registry import (
     LEVELS,
     Optimisation,
@@ -24,14 +28,16 @@ from autograd_core.programs.program import Program
 
 __all__ = [
     "LEVELS",
+    "Explanation",
     "Optimisation",
     "cancelling",
     "cleaning",
-    "stabilising",
-    "strength",
+    "explain",
     "optimisation",
     "optimisations",
     "optimise",
+    "stabilising",
+    "strength",
 ]
 
 
@@ -65,12 +71,52 @@ def optimise(
         If there is no such level or optimisation.
     """
     passes = chosen(level, without, only)
+    original = with_bodies(program, level, without, only)
     tidy = cleaning.dead_code if cleaning.dead_code in passes else _as_it_is
+    passes.sort(key=cleaning.dead_code.__ne__)  # first: others ask who reads a value
     careful = [each for each in passes if each.level != "fast"]
-    found = to_a_fixpoint(program, careful, tidy, watcher)
+    found = to_a_fixpoint(original, careful, tidy, watcher)
     if careful != passes:
         found = to_a_fixpoint(found, passes, tidy, watcher)
-    return unshared(found, program)
+    return unshared(found, original)
+
+
+def explain(program: Program, level: str = "exact") -> Explanation:
+    """Return what each optimisation of a level does to a program; print it.
+
+    Parameters
+    ----------
+    program
+        A program, which is not changed.
+    level
+        As in `optimise`.
+    """
+    found = Explanation(program, program, level)
+    found.after = optimise(program, level, watcher=found.watch)
+    return found
+
+
+def with_bodies(
+    program: Program,
+    level: str,
+    without: Collection[str],
+    only: Collection[str] | None,
+) -> Program:
+    """Return the program with the bodies of its loops optimised."""
+
+    def improved(value: Any) -> Any:
+        if not isinstance(value, Program):
+            return value
+        return optimise(value, level, without=without, only=only)
+
+    instructions = []
+    for each in program.instructions:
+        statics = {name: improved(value) for name, value in each.statics.items()}
+        same = all(statics[name] is value for name, value in each.statics.items())
+        instructions.append(each if same else replace(each, statics=statics))
+    if all(map(is_, instructions, program.instructions)):
+        return program
+    return replace(program, instructions=tuple(instructions))
 
 
 def _as_it_is(program: Program) -> Program:

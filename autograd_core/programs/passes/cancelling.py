@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.programs.passes.registry import optimisation
-from autograd_core.programs.program import Variable
+from autograd_core.programs.program import Instruction, Variable
 from autograd_core.programs.rewriting import Call
 
 
@@ -80,7 +80,7 @@ def negations(call: Call) -> Any:
         first, second = call.arrays()
         return call.xp.negative(second if call.number(call.x) == -1 else first)
     negated = [call.made_by(x, "negative") for x in call.arguments]
-    if not any(negated):
+    if not any(negated) or not call.are_in_order(*(x.x for x in negated if x)):
         return None
     bare = [call.array(x.x) if x else None for x in negated]
     if call.operation == "negative":
@@ -92,6 +92,36 @@ def negations(call: Call) -> Any:
         opposite = call.xp.subtract if call.operation == "add" else call.xp.add
         return opposite(first, bare[1])
     return call.xp.subtract(second, bare[0]) if call.operation == "add" else None
+
+
+@optimisation("exact", of="multiply divide")
+def outward_signs(call: Call) -> Any:
+    """Write ``(-x) * y`` as ``-(x * y)`` where a sum, or another product, takes it on.
+
+    There it may cancel; if not, there are as many calls as before.
+    """
+    readers = call.rewriting.readers.get(call.result, ())
+    names = [x.operation for x in readers if isinstance(x, Instruction)]
+    if (
+        len(readers) != 1
+        or not SIGNED.issuperset(names)
+        or not names
+        or "complex" in call.result.dtype
+    ):
+        return None
+    shape = call.result.shape
+    for k, operand in enumerate(call.arguments):
+        inner = call.made_by(operand, "negative")
+        if not (inner and call.is_read_once(operand) and call.are_in_order(inner.x)):
+            continue
+        if inner.result.shape == shape:
+            operands = call.arrays()
+            operands[k] = call.array(inner.x)
+            return call.xp.negative(getattr(call.xp, call.operation)(*operands))
+    return None
+
+
+SIGNED = frozenset(["add", "subtract", "negative", "multiply", "divide"])
 
 
 @optimisation("exact", of="astype")
@@ -119,10 +149,12 @@ def reshapes(call: Call) -> Any:
     start, moves = call.x, call.operation == "reshape"
     while inner := call.made_by(start, *RESHAPES):
         start, moves = inner.x, moves or inner.operation == "reshape"
+    lies_alike = call.is_dense(start) and call.are_in_order(start)
+    if moves and not lies_alike and not call.may_lie_anyhow(start):
+        return None
     if start.shape == call.result.shape:
-        return call.same_as(start, ordered=True) if moves else call.array(start)
-    is_plain = not moves or call.rewriting.ordered(start) or call.is_read_elementwise()
-    if start is call.x or not is_plain:
+        return call.array(start)
+    if start is call.x:
         return None
     return call.xp.reshape(call.array(start), call.result.shape)
 
@@ -219,6 +251,6 @@ def choices(call: Call) -> Any:
         first = a.arguments[0]
     if b is not None and b.static("condition") is mask:
         second = b.arguments[1]
-    if (first, second) == call.arguments:
+    if (first, second) == call.arguments or not call.are_in_order(first, second):
         return None
     return call.xp.where(*map(call.array, (mask, first, second)))

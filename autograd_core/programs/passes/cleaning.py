@@ -10,7 +10,7 @@ from autograd_core.backend import backend
 from autograd_core.graph import Array
 from autograd_core.programs.passes.registry import optimisation
 from autograd_core.programs.program import Instruction, Program, Variable, variables_in
-from autograd_core.programs.rewriting import Call, names, rewrite, uniform
+from autograd_core.programs.rewriting import VIEWS, Call, names, rewrite, uniform
 
 
 @optimisation("exact")
@@ -88,13 +88,16 @@ def commutes(instruction: Instruction) -> bool:
 
 def key_part(value: Any) -> Any:
     """Return what tells parameters apart: 1 from True, 0.0 from -0.0."""
-    if isinstance(value, Variable):
-        return value
     if isinstance(value, tuple):
         return tuple(map(key_part, value))
     if isinstance(value, Mapping):
         return tuple((name, key_part(part)) for name, part in value.items())
-    return type(value), repr(value)
+    if isinstance(value, PLAIN):
+        return type(value), repr(value)
+    return value  # by identity: a variable, the body of a loop
+
+
+PLAIN = (bool, int, float, complex, str, slice)
 
 
 # ------------------------------------------------------------------ what is known
@@ -116,7 +119,13 @@ def constant_folding(program: Program) -> Program:
         level = call.rewriting.level
         if call.is_returned_copy or not operands or not level.own.issuperset(operands):
             return None
-        return folded(instruction, {v: call.rewriting.data(v) for v in operands})
+        found = folded(instruction, {v: call.rewriting.data(v) for v in operands})
+        if found is None or found.nbytes == 0:
+            return None
+        is_computed = uniform(found) is not None and instruction.operation not in VIEWS
+        if is_computed and not call.may_lie_anyhow():  # it has memory of its own
+            found = found.copy() if found.nbytes <= LARGEST else None
+        return None if found is None else backend("abstract").constant(found, own=True)
 
     return rewrite(program, fold, ROUNDED_ALIKE) if own else program
 
@@ -139,22 +148,20 @@ LARGEST = 1 << 16
 
 def folded(instruction: Instruction, values: Mapping[Variable, Array]) -> Any:
     """Return the constant that a call gives, None if it is large or not finite."""
-    abstract, result = backend("abstract"), instruction.results[0]
-    xp, arrays = abstract.namespace, dict(values)
+    xp, result = backend("abstract").namespace, instruction.results[0]
+    arrays = dict(values)
     if all(uniform(x) is not None for x in values.values()):
         first = {v: x[(slice(1),) * x.ndim] for v, x in values.items()}
         if instruction.operation in MOVING and len(values) == 1:
             (one,) = first.values()
-            return abstract.constant(spread(one, result), own=True)
+            return spread(one, result)
         arrays = first if instruction.declared.elementwise else arrays
     elif result.nbytes > LARGEST:
         return None
     with xp.errstate(all="ignore"):
         instruction.run(arrays)
     found = spread(arrays[result], result)
-    if not xp.all(xp.isfinite(found)):  # what is not, the library may report
-        return None
-    return abstract.constant(found, own=True)
+    return found if xp.all(xp.isfinite(found)) else None  # which a library may report
 
 
 def spread(x: Array, result: Variable) -> Array:

@@ -145,7 +145,8 @@ def log_softmax(call: Call) -> Any:
     """Write ``x - log(sum(exp(x)))`` as the logarithm of the softmax of ``x``.
 
     With it goes a maximum that was taken out by hand, and the part of the derivative
-    through it, which is zero but for rounding.
+    through it, which is zero but for rounding; unless the exponentials are used for
+    something else, too, so that nothing would be gained.
     """
     if not is_real(call):
         return None
@@ -159,10 +160,10 @@ def log_softmax(call: Call) -> Any:
         return None
     axis = one_axis(total)
     maximum = shifted_by_maximum(call, x)
+    if axis is None or (maximum and logarithm and not call.is_read_once(total.x)):
+        return None
     if maximum and maximum.static("keepdims") and one_axis(maximum) == axis:
         x = maximum.x
-    if axis is None:
-        return None
     return call.xp.special.log_softmax(call.array(x), axis=axis)
 
 
@@ -224,9 +225,10 @@ def logistic_function(call: Call) -> Any:
     """Write ``1 / (1 + exp(-x))`` and ``exp(x) / (1 + exp(x))`` as ``special.expit``.
 
     The first has a derivative in which an infinity meets a zero for very negative
-    ``x``, the second is a quotient of infinities for large ones.
+    ``x``, the second is a quotient of infinities for large ones. Not where the
+    denominator is used for something else, as it is by a derivative.
     """
-    if not is_real(call):
+    if not is_real(call) or not call.is_read_once(call.arguments[-1]):
         return None
     below = call.made_by(call.arguments[-1], "add")
     inner = call.made_by(plus_one(below), "exp")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from autograd_core.backend import backend
@@ -61,7 +62,7 @@ def quotients(call: Call) -> Any:
 
 @optimisation("fast", of="divide reciprocal")
 def shared_reciprocals(call: Call) -> Any:
-    """Where ``1 / y`` has been computed, multiply by it instead of dividing by ``y``."""
+    """Where ``1 / y`` has been computed, multiply by it instead of dividing again."""
     reciprocals = call.rewriting.notes.setdefault("reciprocals", {})
     if call.operation == "reciprocal":
         reciprocals[call.x] = call.result
@@ -79,7 +80,7 @@ def shared_reciprocals(call: Call) -> Any:
 # ------------------------------------------------------------------ scalars
 
 
-def scaled(call: Call, operand: Any) -> tuple[Any, float] | None:
+def scaled(call: Call, operand: Any) -> tuple[Any, Any] | None:
     """Return ``x`` and ``c`` of an operand ``c * x``, which nothing else reads."""
     inner = call.made_by(operand, "multiply", "negative")
     if inner is None or not call.is_read_once(operand):
@@ -88,8 +89,8 @@ def scaled(call: Call, operand: Any) -> tuple[Any, float] | None:
         return inner.x, -1.0
     for x, other in (inner.arguments, inner.arguments[::-1]):
         number = call.number(other)
-        is_array = isinstance(x, Variable) and call.number(x) is None
-        if is_array and isinstance(number, int | float) and x.type == operand.type:
+        is_known = isinstance(number, int | float)
+        if is_known and isinstance(x, Variable) and x.type == inner.result.type:
             return x, number
     return None
 
@@ -132,7 +133,7 @@ def scalars_of_sums(call: Call) -> Any:
         return None
     for k, operand in enumerate(call.arguments):
         found = scaled(call, operand)
-        if found is not None and call.result.size < operand.size:  # type: ignore[union-attr]
+        if found is not None and call.result.size < found[0].size:
             operands = call.arrays()
             operands[k] = call.array(found[0])
             statics = dict(call.instruction.statics)
@@ -142,7 +143,7 @@ def scalars_of_sums(call: Call) -> Any:
 
 @optimisation("fast", of="add multiply")
 def neutral_zeros(call: Call) -> Any:
-    """Leave out ``x + 0.0``, which is ``x`` but for the sign of a zero, and ``1 * z``."""
+    """Leave out ``x + 0.0``, and ``1 * z`` of complex numbers: some zero has a sign."""
     neutral = 0 if call.operation == "add" else 1
     for x, other in (call.arguments, call.arguments[::-1]):
         if call.number(other) == neutral:
@@ -181,7 +182,7 @@ def axes_of(call: Call) -> tuple[int, ...]:
 
 @optimisation("fast", of="sum")
 def sums_of_products(call: Call) -> Any:
-    """Write ``sum(x * y)`` as ``vecdot``: no product is stored, each is added at once."""
+    """Write ``sum(x * y)`` as ``vecdot``: products are added at once, not stored."""
     inner = call.made_by(call.x, "multiply", "square")
     if inner is None or not call.is_read_once(call.x) or not is_real(call):
         return None
@@ -196,11 +197,7 @@ def sums_of_products(call: Call) -> Any:
     a, b = call.array(x), call.array(y)
     if axes == (ndim - 1,):
         return call.xp.vecdot(a, b)
-    if (
-        len(axes) == ndim > 1
-        and call.rewriting.ordered(x)
-        and call.rewriting.ordered(y)
-    ):
+    if len(axes) == ndim > 1 and call.are_in_order(x, y):
         return call.xp.vecdot(call.xp.reshape(a, (-1,)), call.xp.reshape(b, (-1,)))
     return None
 
@@ -218,15 +215,22 @@ def sums_of_rows(call: Call) -> Any:
     axes = axes_of(call)
     if len(axes) != 1 or call.static("dtype") is not None or 0 in x.shape:
         return None
-    n = x.shape[axes[0]]
-    if n == 1 or not call.rewriting.computed(x):
+    n, keepdims = x.shape[axes[0]], call.static("keepdims")
+    if n == 1 or not call.is_dense(x):
         return None
-    abstract = backend("abstract")
-    data = abstract.namespace.ones((1, n) if axes[0] == 0 else (n, 1), dtype=x.dtype)
-    ones = abstract.constant(data, own=True)
+    lengths = (1, n) if axes[0] == 0 else (n, 1)
+    ones = ones_of(call, lengths if keepdims else (n,), x.dtype)
     matrix = call.array(x)
-    y = call.xp.matmul(ones, matrix) if axes[0] == 0 else call.xp.matmul(matrix, ones)
-    return y if call.static("keepdims") else call.xp.reshape(y, call.result.shape)
+    return ones @ matrix if axes[0] == 0 else matrix @ ones
+
+
+def ones_of(call: Call, shape: tuple[int, ...], dtype: str) -> Any:
+    """Return a constant whose elements are 1, with memory, as products take it."""
+    notes, abstract = call.rewriting.notes, backend("abstract")
+    if (shape, dtype) not in notes:
+        data = abstract.namespace.ones(shape, dtype=dtype)
+        notes[shape, dtype] = abstract.constant(data, own=True)
+    return notes[shape, dtype]
 
 
 @optimisation("fast", of="matmul")
@@ -237,22 +241,31 @@ def order_of_products(call: Call) -> Any:
     an ``n`` by ``m`` times an ``m`` by ``k`` matrix takes ``n * m * k`` products.
     """
     first, second = call.arguments
-    if not is_matrix_product(call):
+    if not are_matrices(call.arguments):
         return None
     left, right = call.made_by(first, "matmul"), call.made_by(second, "matmul")
-    if left and call.is_read_once(first) and is_matrix_product(left):
-        x, y, z = *left.arguments, second
-        if flops(y, z) + flops(x, z) < flops(x, y) + flops(x, z, inner=y):
-            x, y, z = map(call.array, (x, y, z))
-            return x @ (y @ z)
-    if right and call.is_read_once(second) and is_matrix_product(right):
-        x, y, z = first, *right.arguments
+    if left and call.is_read_once(first) and are_matrices(left.arguments):
+        chain = (*left.arguments, second)
+        from_left, from_right = costs(*chain)
+        x, y, z = map(call.array, chain)
+        return x @ (y @ z) if from_right < from_left else None
+    if right and call.is_read_once(second) and are_matrices(right.arguments):
+        chain = (first, *right.arguments)
+        from_left, from_right = costs(*chain)
+        x, y, z = map(call.array, chain)
+        return (x @ y) @ z if from_left < from_right else None
     return None
 
 
-def is_matrix_product(call: Call) -> bool:
-    """Say whether a product is one of two matrices."""
-    return all(isinstance(x, Variable) and len(x.shape) == 2 for x in call.arguments)
+def are_matrices(operands: Iterable[Any]) -> bool:
+    """Say whether all operands are matrices, not stacks of them."""
+    return all(isinstance(x, Variable) and len(x.shape) == 2 for x in operands)
+
+
+def costs(x: Any, y: Any, z: Any) -> tuple[int, int]:
+    """Return how many products ``(x @ y) @ z`` and ``x @ (y @ z)`` take."""
+    (n, m), (_, k), (_, j) = x.shape, y.shape, z.shape
+    return n * m * k + n * k * j, m * k * j + n * m * j
 
 
 @optimisation("fast", of="matmul")
@@ -261,12 +274,11 @@ def products_with_identity(call: Call) -> Any:
 
     Not the same where the other matrix is not finite: 0 times infinity is nan.
     """
-    for k, other in ((0, 1), (1, 0)):
-        operand = call.arguments[k]
-        if operand not in call.rewriting.level.own or len(operand.shape) != 2:
-            continue
-        if len(call.arguments[other].shape) == 2 and is_identity(call, operand):
-            return call.same_as(call.arguments[other])
+    if not are_matrices(call.arguments):
+        return None
+    for x, other in (call.arguments, call.arguments[::-1]):
+        if x in call.rewriting.level.own and is_identity(call, x):
+            return call.same_as(other)
     return None
 
 

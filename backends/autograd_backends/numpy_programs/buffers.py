@@ -15,7 +15,12 @@ import numpy
 
 from autograd_backends.numpy_programs.calls import Call, Known
 from autograd_backends.numpy_programs.layout import Strides, row_major
-from autograd_core.programs.program import Program, Variable, variables_in
+from autograd_core.programs.program import (
+    Program,
+    Variable,
+    item_size,
+    variables_in,
+)
 
 DELETED = 1 << 20
 """Bytes from which an array that NumPy made is let go before the function returns."""
@@ -93,7 +98,63 @@ class Unit:
     writes: tuple[tuple[tuple[Variable, ...], Call], ...]
     reads: tuple[Variable, ...]
     line: str = ""
-    loop: Any = None
+    loop: Loop | None = None
+
+
+@dataclass(eq=False)
+class Loop:
+    """Calls that are computed tile by tile.
+
+    Attributes
+    ----------
+    flat
+        Whether arrays are cut in the order of memory, else along the first axis.
+    length, rows
+        Of what is cut, and of a tile.
+    members
+        The calls.
+    visible
+        The results that are read elsewhere.
+    full, leading
+        Sums of everything, and over the first axis.
+    places
+        The array in which there is room for the tile of a result.
+    tiles
+        The arrays of a workspace that are these rooms: a set for each thread.
+    """
+
+    flat: bool
+    length: int
+    rows: int
+    members: list[tuple[Variable, Call]]
+    visible: list[Variable]
+    full: list[Variable]
+    leading: list[Variable]
+    places: dict[Variable, View] = field(default_factory=dict)
+    between: dict[Variable, View] = field(default_factory=dict)
+    """Where there is room for what is in between a call."""
+    tiles: list[tuple[View, ...]] = field(default_factory=list)
+    width: int = 1
+    """Doubles in an element, as NumPy counts them when it cuts a sum in halves."""
+
+    @property
+    def rooms(self) -> list[View]:
+        """The arrays of a tile."""
+        return list(dict.fromkeys([*self.places.values(), *self.between.values()]))
+
+    @property
+    def values(self) -> set[Variable]:
+        """The results of which there are tiles."""
+        return {y for y, _ in self.members} - {*self.full, *self.leading}
+
+    @property
+    def reads(self) -> list[Variable]:
+        """What it reads from outside."""
+        made = {y for y, _ in self.members}
+        read = [x for _, call in self.members for x in call.operands]
+        return [
+            x for x in dict.fromkeys(read) if isinstance(x, Variable) and x not in made
+        ]
 
 
 @dataclass(eq=False)
@@ -118,6 +179,8 @@ class Plan:
     last: dict[Variable, int]
     views: dict[Variable, View]
     dead: dict[int, list[Variable]]
+    rooms: dict[Variable, View] = field(default_factory=dict)
+    """The array for what is in between a call, beside the one for its result."""
     pool: Pool = field(default_factory=Pool)
     holder: dict[Buffer, Variable] = field(default_factory=dict)
     peak_bytes: int = 0
@@ -161,7 +224,9 @@ def last_reads(
     return last
 
 
-def planned(program: Program, units: Sequence[Unit], known: Known) -> Plan:
+def planned(
+    program: Program, units: Sequence[Unit], known: Known, threads: int = 1
+) -> Plan:
     """Assign buffers to results, one unit after the other."""
     roots = roots_of(program, units)
     last = last_reads(program, units, roots)
@@ -172,15 +237,22 @@ def planned(program: Program, units: Sequence[Unit], known: Known) -> Plan:
     outside = {*program.inputs, *program.constants}
     live = 0
     for k, unit in enumerate(units):
+        lent = _tiles(plan, unit, threads)
         for results, call in unit.writes:
             if len(results) != 1 or call.kind == "view":
                 continue
             (y,) = results
+            if call.room:
+                buffer = plan.pool.take(y.size * item_size(call.room))
+                plan.rooms[y] = View(buffer, y.shape, call.room)
+                lent.append(buffer)
             if call.into is not None and last[y] != ALWAYS:
                 plan.views[y] = _view(plan, unit, call, y, k, known)
             else:
                 live += y.nbytes
         plan.peak_bytes = max(plan.peak_bytes, live)
+        for buffer in lent:
+            plan.pool.give(buffer)
         for root in ends.get(k, ()):
             if root in plan.views:
                 buffer = plan.views[root].buffer
@@ -192,6 +264,23 @@ def planned(program: Program, units: Sequence[Unit], known: Known) -> Plan:
                     plan.dead.setdefault(k, []).append(root)
     plan.peak_bytes += sum(b.nbytes for b in plan.pool.buffers)
     return plan
+
+
+def _tiles(plan: Plan, unit: Unit, threads: int) -> list[Buffer]:
+    """Lend a loop the buffers for its tiles, a set for each thread."""
+    loop = unit.loop
+    if loop is None:
+        return []
+    views = loop.rooms
+    lent: list[Buffer] = []
+    sets = 1 if loop.leading else threads  # in the order of rows, one after the other
+    for _ in range(sets):
+        own = {b: plan.pool.take(b.nbytes) for b in {v.buffer: 0 for v in views}}
+        lent += own.values()
+        loop.tiles.append(
+            tuple(View(own[v.buffer], v.shape, v.dtype) for v in views)
+        )
+    return lent
 
 
 def _view(
@@ -217,7 +306,7 @@ def _may_be_overwritten(
     If it ends here, is no view, has the shape, dtype and layout of the result, and no
     other operand looks into its memory.
     """
-    if call.kind != "elementwise" or not isinstance(x, Variable):
+    if not works_in_place(call, y) or not isinstance(x, Variable):
         return False
     if x not in plan.views or plan.last[x] != k or plan.roots[x] != {x}:
         return False
@@ -225,6 +314,15 @@ def _may_be_overwritten(
         return False
     others = [v for v in call.operands if isinstance(v, Variable) and v is not x]
     return not any(x in plan.roots[v] for v in others)
+
+
+def works_in_place(call: Call, y: Variable) -> bool:
+    """Say whether a call gives the same bits if the result replaces an operand.
+
+    Of one complex number, multiply and square do not (NumPy 2.4, AVX-512): they take
+    another loop where memory overlaps.
+    """
+    return call.kind == "elementwise" and not y.dtype.startswith("complex")
 
 
 def bytes_of(variables: Iterable[Variable]) -> int:

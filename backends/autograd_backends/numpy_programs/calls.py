@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy
 
+from autograd_backends.numpy_programs import runtime
 from autograd_backends.numpy_programs.layout import (
     VIEWS,
     Strides,
@@ -76,6 +77,8 @@ class Call:
     kind: str = "fresh"
     several: bool = False
     """Whether the call gives a tuple."""
+    room: str = ""
+    """The dtype of an array for what is in between, ``{room}``."""
 
 
 MOST_POWERS = {2: "square", 0.5: "sqrt", -1: "reciprocal", 1: "positive"}
@@ -298,14 +301,61 @@ def _indexed(instruction: Instruction, known: Known) -> Call:
     return Call(f"{{0}}[{text}]", tuple(operands), None, None, kind)
 
 
+MANY = 4096
+"""Elements from which a choice is made by bits: 0.4 ns an element instead of 1.2."""
+
+
+def _where(instruction: Instruction, known: Known) -> Call | None:
+    (y,) = instruction.results
+    mask = instruction.statics["condition"]
+    x1, x2 = instruction.arguments
+    dtype = numpy.dtype(y.dtype)
+    numbers = [_alike(x, y) for x in (x1, x2)]
+    if y.size < MANY or dtype.kind not in "fiu" or not can_hold(y, known):
+        return None
+    if not isinstance(mask, Variable) or mask.dtype != "bool" or None in numbers:
+        return None
+    text, operands = "numpy.where({0}, {1}, {2})", (mask, *numbers)
+    unsigned = f"uint{8 * dtype.itemsize}"
+    if numbers[1] == Number(_shortest(0, dtype), dtype.name):
+        function = Function("runtime.masked", runtime.masked)
+        return Call(text, operands, function, "{f}({0}, {1}, {out})")
+    function = Function("runtime.chosen", runtime.chosen)
+    into = "{f}({0}, {1}, {2}, {out}, {room})"
+    return Call(text, operands, function, into, room=unsigned)
+
+
+def _alike(x: Any, y: Variable) -> Any:
+    """Return an operand of the dtype of the result, None if it has another."""
+    if isinstance(x, Variable):
+        return x if x.dtype == y.dtype else None
+    dtype = numpy.dtype(y.dtype)
+    whole = type(x) is int or dtype.kind == "f"
+    if not whole or type(x) not in (int, float):
+        return None
+    return Number(_shortest(x, dtype), dtype.name)
+
+
+def _astype(instruction: Instruction, known: Known) -> Call | None:
+    (x,) = instruction.arguments
+    (y,) = instruction.results
+    if not isinstance(x, Variable) or x.dtype.startswith("complex") or not x.shape:
+        return None
+    if instruction.statics.get("copy", True) is not True:
+        return None
+    return Call(f"{{0}}.astype({y.dtype!r})", (x,), None, None, "elementwise")
+
+
 SPECIAL: dict[str, Callable[[Instruction, Known], Call | None]] = {
     **dict.fromkeys(REDUCTIONS, _reduction),
     "array_index": _indexed,
+    "astype": _astype,
     "basic_index": _indexed,
     "matmul": _matmul,
     "permute_dims": _permuted,
     "pow": _pow,
     "reshape": _reshape,
+    "where": _where,
 }
 
 

@@ -9,19 +9,31 @@ Sums join where tiles can be added in NumPy's own order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from autograd_backends.numpy_programs.calls import REDUCTIONS, Call, Known
 from autograd_backends.numpy_programs.layout import is_row_major
-from autograd_core.programs.program import Instruction, Program, Variable, variables_in
+from autograd_core.programs.program import (
+    Instruction,
+    Program,
+    Variable,
+    item_size,
+    variables_in,
+)
 
 LEAST = 4 << 20
 """Bytes that a cluster has to touch: below, tiles cost more than they save."""
 
 LARGE = 128 << 10
 """Bytes of a result from which a cluster is begun."""
+
+ROUNDS = 3
+"""How often calls that joined too early are assigned anew."""
+
+NEVER = 1 << 60
 
 EXACT_SUMS = ("float32", "float64", "complex64", "complex128")
 
@@ -71,8 +83,10 @@ class Cluster:
 class Clusters:
     """Assigns calls to clusters, in the order of the program."""
 
-    def __init__(self, known: Known) -> None:
-        self.known = known
+    def __init__(
+        self, known: Known, later: Mapping[Instruction, Instruction]
+    ) -> None:
+        self.known, self.later = known, later
         self.all: list[Cluster] = []
         self.of: dict[Variable, Cluster] = {}
         self.behind: dict[Variable, frozenset[Cluster]] = {}
@@ -108,8 +122,9 @@ class Clusters:
         return frozenset(needed)
 
     def _joined(self, instruction: Instruction, call: Call) -> Cluster | None:
+        refused = self.later.get(instruction)
         for cluster in reversed(self.all[-8:]):
-            if not any(
+            if cluster.members[0][0] is refused or not any(
                 v in cluster.values or (v in cluster.reads and v.shape)
                 for v in instruction.operands
             ):
@@ -132,9 +147,16 @@ class Clusters:
 
     def _begun(self, instruction: Instruction, call: Call) -> Cluster | None:
         (y,) = instruction.results
-        if not is_pointwise(instruction, call) or y.nbytes < LARGE or not y.shape:
+        if is_pointwise(instruction, call):
+            shape = y.shape
+        elif instruction.operation in REDUCTIONS and instruction.operands:
+            shape = instruction.operands[0].shape
+        else:
             return None
-        cluster = Cluster(y.shape[0], y.shape, {FLAT, ROWS} if y.shape[0] > 1 else {FLAT})
+        if not shape or math.prod(shape) * item_size(y.dtype) < LARGE:
+            return None
+        modes = {FLAT, ROWS} if shape[0] > 1 else {FLAT}
+        cluster = Cluster(shape[0], shape, modes)
         cluster.modes = self._modes(instruction, call, cluster)
         if not cluster.modes:
             return None
@@ -191,7 +213,7 @@ class Clusters:
             (x,) = operands
             axes = axes_of(instruction, x)
             if 0 not in axes:
-                return x in cluster.values and x.shape[0] == n
+                return x.shape[0] == n and n > 1
             columns = x.size // max(n, 1)
             return (
                 instruction.operation == "sum"
@@ -239,19 +261,107 @@ def reached(clusters: Iterable[Cluster]) -> set[Cluster]:
     return seen
 
 
-# ------------------------------------------------------------------ in order
+# ------------------------------------------------------------------ all of them
 
 
-def clustered(pairs: Sequence[Pair], known: Known) -> list[Cluster | Pair]:
+def clustered(
+    pairs: Sequence[Pair], known: Known, outputs: Container[Variable] = ()
+) -> list[Cluster | Pair]:
     """Return what is computed at once, in an order in which it can be."""
     if not any(y.nbytes >= LARGE for i, _ in pairs for y in i.results):
         return list(pairs)
-    clusters = Clusters(known)
+    later: dict[Instruction, Instruction] = {}
+    for _ in range(ROUNDS):
+        items = _assigned(pairs, known, later)
+        found = too_early(items, outputs)
+        if found.keys() <= later.keys():
+            break
+        later |= found
+    return items
+
+
+def _assigned(
+    pairs: Sequence[Pair], known: Known, later: Mapping[Instruction, Instruction]
+) -> list[Cluster | Pair]:
+    clusters = Clusters(known, later)
     for pair in pairs:
         clusters.add(pair)
     kept = {c for c in clusters.all if len(c.members) > 1 and c.touched > LEAST}
     of = {pair[0]: c for c in kept for pair in c.members}
     return in_order([of.get(pair[0], pair) for pair in pairs])
+
+
+def too_early(
+    items: Sequence[Cluster | Pair], outputs: Container[Variable]
+) -> dict[Instruction, Instruction]:
+    """Return calls that had better not join a cluster, which its first call names.
+
+    What is read much later, and can then be computed of what is kept anyway, would only
+    be kept too.
+    """
+    makers = {y: k for k, u in enumerate(items) for i, _ in pairs_of(u) for y in i.results}
+    uses: dict[Variable, list[int]] = {}
+    for k, unit in enumerate(items):
+        for instruction, _ in pairs_of(unit):
+            for v in instruction.operands:
+                if makers.get(v) != k:
+                    uses.setdefault(v, []).append(k)
+    found = {}
+    for unit in items:
+        if isinstance(unit, Cluster):
+            for group in groups_of(late_members(unit, uses, outputs)):
+                if _gains(unit, group, uses):
+                    found |= dict.fromkeys(group, unit.members[0][0])
+    return found
+
+
+def late_members(
+    cluster: Cluster,
+    uses: Mapping[Variable, Sequence[int]],
+    outputs: Container[Variable],
+) -> dict[Instruction, int]:
+    """Return the calls that nobody needs when the first result is needed, and when."""
+    needed: dict[Variable, int] = {}
+    for instruction, _ in reversed(cluster.members):
+        (y,) = instruction.results
+        when = min([*uses.get(y, ()), needed.get(y, NEVER)])
+        when = -1 if y in outputs else when
+        for v in (y, *instruction.operands):
+            needed[v] = min(needed.get(v, NEVER), when)
+    made = [(i, i.results[0]) for i, _ in cluster.members]
+    first = min((min(uses[y]) for _, y in made if y in uses), default=NEVER)
+    return {i: needed[y] for i, y in made if first < needed[y] < NEVER}
+
+
+def groups_of(late: Mapping[Instruction, int]) -> list[list[Instruction]]:
+    """Return calls of which one reads what another computes together."""
+    groups: list[list[Instruction]] = []
+    for instruction in late:
+        read = set(instruction.operands)
+        joined = [g for g in groups if any(i.results[0] in read for i in g)]
+        groups = [g for g in groups if g not in joined]
+        groups.append([*(i for g in joined for i in g), instruction])
+    return groups
+
+
+def _gains(
+    cluster: Cluster,
+    group: Sequence[Instruction],
+    uses: Mapping[Variable, Sequence[int]],
+) -> bool:
+    """Say whether less is kept for a group than of it, in bytes and time."""
+    made = {i.results[0] for i in group}
+    first = min(min(uses[y]) for y in cluster.values if y in uses)
+    last = max(max(uses.get(y, (0,))) for y in made)
+    kept = sum(y.nbytes for y in made if y in uses) * (last - first)
+    read = {v for i in group for v in i.operands} - made
+    more = 0
+    for v in read & cluster.values.keys():
+        more += v.nbytes * max(0, last - max(uses.get(v, (first,))))
+    return more < kept
+
+
+# ------------------------------------------------------------------ in order
 
 
 def in_order(items: Sequence[Cluster | Pair]) -> list[Cluster | Pair]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autograd_backends.numpy_programs.buffers import ALWAYS, Plan, Unit, View
+from autograd_backends.numpy_programs import runtime
+from autograd_backends.numpy_programs.buffers import Loop, Plan, Unit, View
 from autograd_backends.numpy_programs.calls import Call, Function, Known, Number
+from autograd_backends.numpy_programs.layout import is_row_major
 from autograd_core.programs.naming import literal, names_of
 from autograd_core.programs.program import Guard, Program, Variable, guards_of
+
+LARGE = 128 << 10
+"""Bytes of a result for which memory is asked by name, so that it can be used again."""
 
 WIDTH = 60
 """The column at which comments begin."""
 
-RESERVED = ("numpy", "workspaces", "workspace", "arrays", "GuardError", "own", "i", "j")
+RESERVED = ("numpy", "workspaces", "workspace", "arrays", "GuardError", "own", "i", "j", "empty")
+HELPERS = ("masked", "chosen", "rows", "halves", "pairwise", "in_tiles", "in_threads")
+RESERVED += (*HELPERS, "threads")
 
 OWN = '''\
 def own(y, *arrays):
@@ -43,10 +51,13 @@ class Writer:
         self.functions: dict[Function, str] = {}
         self.numbers: dict[Number, str] = {}
         self.views: dict[View, str] = {}
+        self.loops: list[str] = []
+        self.helpers: set[str] = set()
         for call in calls_in(units):
             self._name_parts(call)
         self._name_views()
         self.variables = names_of(program, self.taken)
+        self.taken |= set(self.variables.values())
 
     # ---- names
 
@@ -56,15 +67,22 @@ class Writer:
         if function is not None and function not in self.functions:
             parts = function.path.split(".")
             last = "_".join(parts[-2:]) if parts[-1] == "reduce" else parts[-1]
-            name = self.functions[function] = self.free(last)
-            if function.value is not None:
+            own = function.path.startswith("runtime.")
+            name = self.functions[function] = last if own else self.free(last)
+            if own:
+                self.helpers.add(last)
+            elif function.value is not None:
                 self.bound[name] = function.value
         for x in call.operands:
             if isinstance(x, Number) and x not in self.numbers:
                 self.numbers[x] = self.free(_name_of_number(x.text))
 
     def _name_views(self) -> None:
-        for view in dict.fromkeys(self.plan.views.values()):
+        views = [*self.plan.views.values(), *self.plan.rooms.values()]
+        for unit in self.units:
+            if unit.loop is not None:
+                views += [view for tile in unit.loop.tiles for view in tile]
+        for view in dict.fromkeys(views):
             self.views[view] = self.free(f"w{len(self.views) + 1}")
 
     def free(self, base: str) -> str:
@@ -90,6 +108,8 @@ class Writer:
         parameters = [self.variables[v] for v in self.program.inputs]
         parameters += [self.variables[v] for v in self.program.constants]
         lines = [*self._head(), "", ""]
+        lines += self._helpers()
+        lines += self.loops and [*self.loops, ""]
         lines.append(f"def {self.title}({', '.join(parameters)}):")
         lines += [f"    {line}" if line else "" for line in [*self._doc(), *body]]
         return "\n".join(lines) + "\n"
@@ -111,7 +131,11 @@ class Writer:
     def _head(self) -> list[str]:
         """Return imports, numbers and workspaces."""
         lines = ["import numpy"]
-        imports = {f.path: name for f, name in self.functions.items() if not f.value}
+        if "in_threads" in self.helpers:
+            lines.insert(0, "from concurrent.futures import ThreadPoolExecutor\n")
+        imports = {f.path: name for f, name in self.functions.items() if f.value is None}
+        if "empty" in self.helpers:
+            imports["numpy.empty"] = "empty"
         for home, names in _by_home(imports):
             lines.append(f"from {home} import {', '.join(names)}")
         lines.append("")
@@ -126,6 +150,17 @@ class Writer:
             lines += ["", "", *OWN.rstrip().splitlines()]
         if self.views:
             lines += ["", *self._workspace()]
+        return lines
+
+    def _helpers(self) -> list[str]:
+        """Return the functions that loops need."""
+        lines = []
+        for name in HELPERS:
+            if name in self.helpers:
+                lines += inspect.getsource(getattr(runtime, name)).splitlines()
+                lines += ["", ""]
+        if "in_threads" in self.helpers:
+            lines = ["threads = ThreadPoolExecutor()", "", "", *lines]
         return lines
 
     def _workspace(self) -> list[str]:
@@ -176,18 +211,26 @@ class Writer:
 
     def unit(self, unit: Unit) -> list[str]:
         """Return the lines of a unit."""
+        if unit.loop is not None:
+            return self.loop(unit.loop)
         ((results, call),) = unit.writes
         targets = ", ".join(self.variables[v] for v in results)
         several = "," if len(results) == 1 and call.several else ""
-        return [_commented(f"{targets}{several} = {self.call(results, call)}", unit)]
+        return [_noted(f"{targets}{several} = {self.call(results, call)}", unit.line)]
 
     def call(self, results: Sequence[Variable], call: Call) -> str:
         """Return the source of a call."""
-        view = self.plan.views.get(results[0])
-        text = call.text if view is None or call.into is None else call.into
+        y = results[0]
+        view, out = self.plan.views.get(y), ""
+        if view is not None:
+            out = self.views[view]
+        elif call.into and y.nbytes >= LARGE and is_row_major(y, self.known[y]):
+            out = self._fresh(y)
+        text = call.into if out and call.into else call.text
         function = "" if call.function is None else self.functions[call.function]
-        out = "" if view is None else self.views[view]
-        return text.format(*map(self.operand, call.operands), f=function, out=out)
+        room = self.views[self.plan.rooms[y]] if call.room else ""
+        operands = map(self.operand, call.operands)
+        return text.format(*operands, f=function, out=out, room=room)
 
     def _guards(self, guards: Sequence[Guard]) -> list[str]:
         lines = []
@@ -199,6 +242,128 @@ class Writer:
             lines.append(f"if {kind}({name}) {differs} {guard.answer}:")
             lines.append(f"    raise GuardError({what!r})")
         return lines
+
+    # ---- loops over tiles
+
+    def loop(self, loop: Loop) -> list[str]:
+        """Return the lines that run a loop, and write its function."""
+        name = self.free("loop")
+        slices, parts = self.free(f"{name}_slices"), self.free(f"{name}_parts")
+        lines = [self._array_for(y) for y in loop.visible if y not in loop.full]
+        self.loops += [*self._function(name, loop), "", ""]
+        if loop.full:
+            cut = f"halves(0, {loop.length}, {loop.rows}, {loop.width})"
+        else:
+            cut = f"rows({loop.length}, {loop.rows})"
+        self.loops += [f"{slices} = {cut}", ""]
+        arrays = [self._cut(y, loop) for y in self._arrays(loop)]
+        tiles = [f"({', '.join(map(self.views.__getitem__, t))},)" for t in loop.tiles]
+        if not loop.rooms:
+            tiles = ["()" for _ in tiles]
+        over = "in_threads" if len(tiles) > 1 else "in_tiles"
+        given = f"({', '.join(tiles)})" if len(tiles) > 1 else tiles[0]
+        self.helpers |= {over, "halves" if loop.full else "rows"}
+        call = f"{over}({name}, {slices}, {given}, {', '.join(arrays)})"
+        if not loop.full:
+            return [*lines, call]
+        self.helpers.add("pairwise")
+        lines.append(f"{parts} = {call}")
+        rest = f"{loop.length}, {loop.rows}, {loop.width}"
+        for k, y in enumerate(loop.full):
+            which = parts if len(loop.full) == 1 else f"(p[{k}] for p in {parts})"
+            lines.append(f"{self.variables[y]} = pairwise(iter({which}), {rest})")
+        return lines
+
+    def _array_for(self, y: Variable) -> str:
+        """Return the line that takes the array which a loop fills."""
+        view = self.plan.views.get(y)
+        return f"{self.variables[y]} = {self._fresh(y) if view is None else self.views[view]}"
+
+    def _fresh(self, y: Variable) -> str:
+        """Return the source of an array for a result."""
+        self.helpers.add("empty")
+        return f"empty({y.shape}, {y.dtype!r})"
+
+    def _arrays(self, loop: Loop) -> list[Variable]:
+        """Return the arrays that a loop is given."""
+        written = [y for y in loop.visible if y not in loop.full]
+        written += [y for y in loop.leading if y not in loop.visible]
+        return [*loop.reads, *written]
+
+    def _cut(self, x: Variable, loop: Loop) -> str:
+        """Return an array as a loop takes it: in the order of memory, if it is flat."""
+        name = self.variables[x]
+        if x in loop.leading:
+            (summed,) = next(c for y, c in loop.members if y is x).operands
+            return name if len(x.shape) < len(summed.shape) else f"{name}[0]"
+        if not loop.flat or not x.shape:
+            return name
+        if x.size != loop.length or not any(self.known[x] or ()):
+            return f"{name}.reshape(-1)[:1]"
+        return name if len(x.shape) == 1 else f"{name}.reshape(-1)"
+
+    def _function(self, name: str, loop: Loop) -> list[str]:
+        """Return the function that computes one tile."""
+        rooms = {place: f"t{k}" for k, place in enumerate(loop.rooms, 1)}
+        taken = {self.variables[x] for x in self._arrays(loop)}
+        while taken & set(rooms.values()):
+            rooms = {place: f"{room}_" for place, room in rooms.items()}
+        arrays = [self.variables[x] for x in self._arrays(loop)]
+        count, kind = len(loop.members), "elements" if loop.flat else "rows"
+        lines = [
+            f"def {name}({', '.join(['i', 'j', *rooms.values(), *arrays])}):",
+            f'    """Compute {count} results of {kind} i to j."""',
+        ]
+        cut = [x for x in self._arrays(loop) if x in self._sliced(loop)]
+        names = [self.variables[x] for x in cut]
+        lines += [f"    {x} = {x}[i:j]" for x in names]
+        lines += [f"    {room} = {room}[: j - i]" for room in rooms.values()]
+        for y, call in loop.members:
+            lines.append("    " + _noted(self._member(y, call, loop, rooms), y.line))
+        if loop.full:
+            sums = ", ".join(self.variables[y] for y in loop.full)
+            lines.append(f"    return {sums}")
+        return lines
+
+    def _sliced(self, loop: Loop) -> set[Variable]:
+        """Return the arrays that a loop cuts."""
+        if loop.flat:
+            return {
+                x
+                for x in self._arrays(loop)
+                if x.size == loop.length and x.shape and any(self.known[x] or ())
+            }
+        cut = set(loop.visible) - set(loop.leading)
+        for y, call in loop.members:
+            for x in call.operands:
+                if is_cut(y, x, call, loop):
+                    cut.add(x)
+        return cut
+
+    def _member(
+        self, y: Variable, call: Call, loop: Loop, rooms: dict[View, str]
+    ) -> str:
+        """Return the line of one call."""
+        name = self.variables[y]
+        function = "" if call.function is None else self.functions[call.function]
+        operands = [self.operand(x) for x in call.operands]
+        if y in loop.leading:
+            (x,) = operands
+            more = f"{x} if i == 0 else numpy.concatenate(({name}[None], {x}))"
+            return f"{function}({more}, 0, None, {name})"
+        if y in loop.full:  # of all elements, whatever their axes were
+            return f"{name} = {function}({operands[0]}, None)"
+        if y in loop.places:
+            out = rooms[loop.places[y]]
+        elif y in loop.visible:
+            out = name
+        else:
+            out = ""
+        if not out or call.into is None:
+            target = f"{name}[...]" if out else name
+            return f"{target} = {call.text.format(*operands, f=function)}"
+        room = rooms[loop.between[y]] if call.room else ""
+        return f"{name} = {call.into.format(*operands, f=function, out=out, room=room)}"
 
     # ---- results
 
@@ -244,12 +409,19 @@ class Writer:
 def calls_in(units: Iterable[Unit]) -> Iterable[Call]:
     """Yield the calls of units."""
     for unit in units:
-        for _, call in unit.writes:
+        for _, call in unit.writes if unit.loop is None else unit.loop.members:
             yield call
 
 
-def _commented(line: str, unit: Unit) -> str:
-    return f"{line:<{WIDTH}}  # {unit.line}" if unit.line else line
+def is_cut(y: Variable, x: Any, call: Call, loop: Loop) -> bool:
+    """Say whether an operand is cut along its first axis with the result."""
+    if not isinstance(x, Variable) or not x.shape or x.shape[0] != loop.length:
+        return False
+    return call.kind == "fresh" or len(x.shape) == len(y.shape)
+
+
+def _noted(line: str, origin: str) -> str:
+    return f"{line:<{WIDTH}}  # {origin}" if origin else line
 
 
 def _by_home(imports: dict[str, str]) -> list[tuple[str, list[str]]]:
@@ -267,6 +439,3 @@ def _name_of_number(text: str) -> str:
     """Return an identifier that reads like a number: ``c_minus_0p5``."""
     plain = re.sub(r"\W", "_", text.replace("-", "minus_").replace(".", "p"))
     return "c_" + plain.removesuffix("p0")
-
-
-__all__ = ["ALWAYS", "Writer"]

@@ -7,16 +7,25 @@ The program is written as plain NumPy (`emit`), into buffers that are used again
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
 
-from autograd_backends.numpy_programs.buffers import Unit, planned
+from autograd_backends import numpy_pool
+from autograd_backends.numpy_programs.buffers import planned
 from autograd_backends.numpy_programs.calls import call_of
+from autograd_backends.numpy_programs.clusters import clustered, guards_first
 from autograd_backends.numpy_programs.emit import Writer
 from autograd_backends.numpy_programs.layout import is_plain, layouts
-from autograd_core.programs.program import GuardError, Program
+from autograd_backends.numpy_programs.tiles import TILE, units_of
+from autograd_core.programs.program import (
+    GuardError,
+    Program,
+    guards_of,
+    variables_in,
+)
 
 
 class Executor:
@@ -31,19 +40,20 @@ class Executor:
         The memory that a call needs beside its inputs, results included.
     """
 
-    def __init__(self, program: Program, **options: Any) -> None:
+    def __init__(self, program: Program, threads: int = 1, tile: int = TILE) -> None:
         self.program = program
         known = layouts(program)
-        units = [
-            Unit(((i.results, call_of(i, known)),), i.operands, i.results[0].line)
-            for i in program.instructions
-        ]
-        plan = planned(program, units, known)
+        pairs = [(i, call_of(i, known)) for i in guards_first(program)]
+        outputs = {*variables_in(program.outputs), *guards_of(program)}
+        units = units_of(program, clustered(pairs, known, outputs), known, tile)
+        plan = planned(program, units, known, threads)
         writer = Writer(program, units, plan, known)
         self.peak_bytes = plan.peak_bytes
         self.source = writer.source()
         scope: dict[str, Any] = {"GuardError": GuardError, **writer.bound}
-        exec(compile(self.source, f"<{program.name}>", "exec"), scope)
+        code = compile(self.source, f"<{program.name}>", "exec")
+        exec(code, scope)
+        scope["empty"] = empty
         self.run: Callable[..., Any] = scope[writer.title]
         self.expected = tuple(
             (numpy.dtype(v.dtype), v.shape, known[v]) for v in program.inputs
@@ -68,7 +78,14 @@ def _is_as_planned(x: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
     return bool(x.flags.c_contiguous)
 
 
-def executor(program: Program, *, threads: int = 1, tile: int = 0) -> Executor:
+def empty(shape: tuple[int, ...], dtype: str) -> Any:
+    """Return an array for a result, of memory that earlier ones have left."""
+    kind = numpy.dtype(dtype)
+    nbytes = math.prod(shape) * kind.itemsize
+    return numpy_pool.empty(shape, kind, nbytes) if nbytes else numpy.empty(shape, kind)
+
+
+def executor(program: Program, *, threads: int = 1, tile: int = TILE) -> Executor:
     """Return a program as a fast function of NumPy arrays.
 
     Parameters
@@ -87,4 +104,4 @@ def executor(program: Program, *, threads: int = 1, tile: int = 0) -> Executor:
     >>> executor(program)([numpy.zeros(3)])
     [array([0., 0., 0.])]
     """
-    return Executor(program)
+    return Executor(program, threads, tile)
