@@ -654,17 +654,18 @@ class Recorded(Masks, Tracked):
         return repr(self)
 
     def __bool__(self) -> bool:
-        return self._told(bool)
+        return bool(self._told(bool))
 
     def __int__(self) -> int:
-        return self._told(int)
+        return int(self._told(int))
 
     def __index__(self) -> int:
-        return self._told(int)
+        return int(self._told(int))
 
-    def _told(self, kind: type[int]) -> Any:
+    def _told(self, kind: type[int]) -> int:
         recording: Any = self.world.level
-        return recording.told(self, kind)
+        told: int = recording.told(self, kind)
+        return told
 
     def _value_to_leave(self, how: str) -> Array:
         raise error(

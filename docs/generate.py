@@ -33,6 +33,7 @@ from typing import Any
 
 import autograd_core as ag
 from autograd_core.operation import Kink, Operation, registry
+from autograd_core.programs.passes.registry import LEVELS, Optimisation, optimisations
 from autograd_core.testing.properties import PROPERTIES, Row
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,8 +52,10 @@ NUMBER = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?")
 MATH = re.compile(r":math:`([^`]*)`")
 COST = re.compile(r"^\*\*Cost\.\*\* (.+?)\.\s", re.MULTILINE | re.DOTALL)
 
-NO_OPERATORS = ("autograd_core.backend", "autograd_core.tensor")
-"""Modules whose public names are libraries and arrays."""
+NO_OPERATORS = tuple(
+    f"autograd_core.{name}" for name in ("backend", "tensor", "programs.program")
+)
+"""Modules whose public names are libraries, arrays and programs."""
 
 MEASURED = (
     "mutation",
@@ -229,6 +232,23 @@ def elsewhere(above: str) -> str:
 def linked(name: str, path: Path) -> str:
     """Return a name that leads to its page."""
     return f"[`{name}`]({path.name})"
+
+
+# ------------------------------------------------------------------ passes
+
+
+@source("passes")
+def passes(above: str) -> str:
+    """Return the table of the passes over programs: what each does."""
+    rows = [("pass", "level", "")]
+    for each in sorted(optimisations.values(), key=_level):
+        text = " ".join(each.reason.partition("\n\n")[0].split())
+        rows.append((each.name, each.level, marked(text)))
+    return table(*rows)
+
+
+def _level(optimisation: Optimisation) -> int:
+    return LEVELS.index(optimisation.level)
 
 
 # ------------------------------------------------------------------ benchmarks

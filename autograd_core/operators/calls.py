@@ -149,7 +149,7 @@ def _captured(
     name: str, active: Sequence[bool], lower: Arrays
 ) -> tuple[list[Any], list[Any]]:
     """Return the arrays with the user's own memory out of reach or watched."""
-    kept, guards = list(lower), []
+    kept, guards = list(lower), list[Any]()
     if any(map(is_recorded, lower)):
         return kept, guards  # a program holds what is not its own by reference
     for k, x in enumerate(lower):

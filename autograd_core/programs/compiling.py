@@ -199,10 +199,10 @@ class Compiled:
                 return pytree.unflatten(path.structure, path.run(given))
             except GuardError:
                 continue
-        path = self._new_path(variant, arguments, keywords, given)
-        if path is None:
+        new = self._new_path(variant, arguments, keywords, given)
+        if new is None:
             return self.function(*arguments, **keywords)
-        return pytree.unflatten(path.structure, path.run(given))
+        return pytree.unflatten(new.structure, new.run(given))
 
     # ---- recording
 

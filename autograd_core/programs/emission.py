@@ -8,6 +8,7 @@ string, or as one line of printable characters in a comment or docstring.
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import struct
 import unicodedata
@@ -83,7 +84,8 @@ LONGEST = 40
 """The length of names that are kept."""
 
 RESERVED = frozenset({"xp", "constants", "special", "device", "add_at", "_"}) | {
-    *("bool", "int", "complex", "slice", "ValueError", "result")
+    *("loop", "reversed", "range"),
+    *("bool", "int", "complex", "slice", "ValueError", "result"),
 }
 """Names that the source uses itself."""
 
@@ -203,29 +205,46 @@ class Writer:
     """
 
     def __init__(
-        self, program: Program, name: str, hosted: Collection[str], beside: str
+        self,
+        program: Program,
+        name: str,
+        hosted: Collection[str],
+        beside: str = "",
+        within: Writer | None = None,
     ) -> None:
         self.program = program = needed(program)
         self.beside = beside
+        self.indent: int = 4 if within is None else within.indent + 4
+        self.reserved = RESERVED | ({name} if within is None else within.taken)
+        self.has_device: bool = bool(
+            program.inputs if within is None else within.has_device
+        )
         self.name, self.hosted = name, hosted
         self.arrays = {v: on_host(x) for v, x in program.constants.items()}
         self.uses = Counter(used(program))
         self.guards = guards_of(program)
         self.named = self._names()
-        self.taken = {*RESERVED, name, *self.named.values()}
+        self.taken: set[str] = {*self.reserved, *self.named.values()}
         self.automatic = 0
         self.known: dict[Variable, Expression] = {}
         self.pending: dict[Variable, tuple[Expression, str]] = {}
-        self.constants: dict[str, Array] = {}
-        self.helpers: list[str] = []
+        self.constants: dict[str, Array] = {} if within is None else within.constants
+        self.helpers: list[str] = [] if within is None else within.helpers
+        self.steps: dict[Instruction, str] = {}
         self.body: list[str] = []
 
     # ---- names
 
+    @property
+    def space(self) -> str:
+        """What is before each statement."""
+        return " " * self.indent
+
     def _names(self) -> dict[Variable, str]:
         """Return the names of inputs, and of what the user named."""
-        inputs = dict(zip(self.program.inputs, input_names(self.program), strict=True))
-        taken = RESERVED | {self.name, *inputs.values()}
+        own = input_names(self.program, self.reserved)
+        inputs = dict(zip(self.program.inputs, own, strict=True))
+        taken = self.reserved | {*inputs.values()}
         found = names_of(self.program, taken)
         kept = {
             v: text
@@ -245,6 +264,12 @@ class Writer:
 
     def module(self) -> Module:
         """Write the module."""
+        self.write()
+        text = "\n".join([*self._opening(), *self._helpers(), *self._function(), ""])
+        return Module(text, self.constants)
+
+    def write(self) -> None:
+        """Write the statements of the function."""
         program = self.program
         for variable in program.inputs:
             self.known[variable] = name(self.named[variable])
@@ -258,13 +283,11 @@ class Writer:
                 self._settle()
                 self.body += [
                     "",
-                    "    # The gradient, from the last line to the first.",
+                    f"{self.space}# The gradient, from the last line to the first.",
                 ]
             forward = forward and not backward
             self._instruction(instruction)
         self._return()
-        text = "\n".join([*self._opening(), *self._helpers(), *self._function(), ""])
-        return Module(text, self.constants)
 
     def _opening(self) -> list[str]:
         return [
@@ -341,12 +364,12 @@ class Writer:
 
     def _statement(self, before: str, x: Expression, line: str) -> None:
         """Write ``before x``, and where it comes from."""
-        found = lines(before, x, indent=4)
+        found = lines(before, x, indent=self.indent)
         comment = f"  # {printable(line)}" if line else ""
         if comment and len(found) == 1 and len(found[0] + comment) <= WIDTH:
             found = [found[0] + comment]
         elif comment:
-            found.insert(0, f"    #{comment[3:]}"[:WIDTH].rstrip())
+            found.insert(0, f"{self.space}#{comment[3:]}"[:WIDTH].rstrip())
         self.body += found
 
     def _define(self, variable: Variable, x: Expression, line: str) -> None:
@@ -365,6 +388,8 @@ class Writer:
     def _instruction(self, instruction: Instruction) -> None:
         results = instruction.results
         line = results[0].line
+        if instruction.operation == "loop":
+            self._step(instruction)
         self._choose(instruction)
         x = self._expression(instruction)
         self._spend(instruction.operands)
@@ -378,6 +403,42 @@ class Writer:
             self._define(instruction.result, x, line)
         for variable in results:
             self._checks(variable)
+
+    def _step(self, instruction: Instruction) -> None:
+        """Write the function that a loop calls, within the function."""
+        self._settle()
+        body: Program = instruction.statics["body"]
+        text = body.name if is_usable(body.name) else "step"
+        while text in self.taken:
+            text += "_"
+        self.taken.add(text)
+        leaves = (pytree.LEAF,) * len(body.outputs)
+        several = pytree.Structure(tuple, range(len(leaves)), leaves)
+        writer = Writer(replace(body, structure=several), text, self.hosted, "", self)
+        writer.write()
+        names = [name(writer.named[v]) for v in body.inputs]
+        opening = lines("", bracketed(f"def {text}(", names, ")"), ":", self.indent)
+        inner = writer.body
+        while inner and not inner[0]:
+            inner = inner[1:]
+        before = [""] if self.body and self.body[-1] else []
+        self.body += [*before, *opening, *inner, ""]
+        self.steps[instruction] = text
+        if LOOP not in self.helpers:
+            self.helpers.append(LOOP)
+
+    def _loop(self, instruction: Instruction) -> Expression:
+        """Return the call that runs a loop."""
+        sizes, leaves = instruction.statics, instruction.arguments
+        ends = [0, sizes["carries"], sizes["carries"] + sizes["scanned"], len(leaves)]
+        parts = []
+        for start, end in itertools.pairwise(ends):
+            given = [self._literal(x) for x in leaves[start:end]]
+            parts.append(bracketed("[", given, "]") if given else Expression("[]"))
+        parts.append(number(str(sizes["length"])))
+        reverse = [labelled("reverse=", name("True"))] if sizes.get("reverse") else []
+        step = name(self.steps[instruction])
+        return call("loop", [step, *parts, *reverse, labelled("xp=", name("xp"))])
 
     def _several(self, results: tuple[Variable, ...], x: Expression, line: str) -> None:
         texts = []
@@ -409,7 +470,7 @@ class Writer:
                 self._settle([variable])
         waiting = [v for v in waiting if v in self.pending]
         longest = [len(self.named.get(v, "")) for v in instruction.results]
-        before = sum(longest) + 3 * len(longest) + 4
+        before = sum(longest) + 3 * len(longest) + self.indent
         comment = len(printable(line)) + 4 if line else 0
         while waiting:
             text = self._expression(instruction).text
@@ -438,7 +499,8 @@ class Writer:
         self._statement("if ", Expression(f"{test}:"), guard.line)
         where = f" ({guard.line})" if guard.line else ""
         text = quoted(printable(f"recorded for {x.text} being {answer}{where}"))
-        self.body += lines("raise ", call("ValueError", [Expression(text)]), indent=8)
+        fault = call("ValueError", [Expression(text)])
+        self.body += lines("raise ", fault, indent=self.indent + 4)
 
     # ---- constants
 
@@ -474,7 +536,7 @@ class Writer:
 
     def _constant_name(self) -> str:
         number = 1
-        while f"c{number}" in self.taken:
+        while f"c{number}" in self.taken or f"c{number}" in self.constants:
             number += 1
         self.taken.add(f"c{number}")
         return f"c{number}"
@@ -493,7 +555,10 @@ class Writer:
                 return self._created(plain[text], x, shape)
             return self._created("full", x, shape, number(text))
         if is_identity(x):
-            return self._created("eye", x, number(str(x.shape[0])))
+            square = self._created("eye", x, number(str(x.shape[0])))
+            if x.ndim == 2:
+                return square
+            return call("xp.reshape", [square, shape_text(x.shape)])
         if is_count(x):
             counted = self._created("arange", x, number(str(x.size)))
             if x.ndim == 1:
@@ -505,7 +570,7 @@ class Writer:
 
     def _created(self, function: str, x: Array, *given: Expression) -> Expression:
         named = [labelled("dtype=", name(f"xp.{x.dtype.name}"))]
-        if self.program.inputs:
+        if self.has_device:
             named.append(labelled("device=", name("device")))
         return call(f"xp.{function}", [*given, *named])
 
@@ -523,7 +588,7 @@ class Writer:
         if isinstance(value, DType):
             return name(f"xp.{checked_dtype(value)}")
         if value is DEVICE:
-            return name("device" if self.program.inputs else "None")
+            return name("device" if self.has_device else "None")
         if value is None or isinstance(value, bool):
             return name(repr(value))
         if isinstance(value, (int, float, complex)):
@@ -541,6 +606,8 @@ class Writer:
         operation = instruction.operation
         if operation in ("basic_index", "array_index"):
             return self._indexed(instruction)
+        if operation == "loop":
+            return self._loop(instruction)
         positional, named = instruction.parameters
         if operation == "expand_dims":
             named.setdefault("axis", 0)  # no default before 2024.12
@@ -555,7 +622,7 @@ class Writer:
             return attribute(arguments[0], "mT")
         if operation == "permute_dims" and named.get("axes") == (1, 0):
             return attribute(arguments[0], "T")
-        if operation in ("ones", "zeros", "full", "eye") and not self.program.inputs:
+        if operation in ("ones", "zeros", "full", "eye") and not self.has_device:
             named.pop("device", None)
         arguments += [
             self._literal(x)
@@ -649,7 +716,7 @@ class Writer:
             x = self._tree(structure, leaves, top=True)
             origins = {self.pending[y][1] for y in self._waiting(outputs)}
             comment = origins.pop() if len(origins) == 1 else ""
-            length = len(f"    return {x.text}  # {comment}")
+            length = len(f"{self.space}return {x.text}  # {comment}")
             if not origins and length <= WIDTH:
                 self._statement("return ", x, comment)
                 return
@@ -725,6 +792,24 @@ def add_at(x, positions, count, size, *, xp):
     return xp.where(found, summed, xp.zeros_like(summed))'''
 
 
+LOOP = '''\
+def loop(step, carry, rows, held, length, *, reverse=False, xp):
+    """Carry arrays through steps along the first axis of rows.
+
+    Returns what the last step carries on, and what else the steps return, stacked.
+    """
+    found = []
+    places = range(length)
+    for k in reversed(places) if reverse else places:
+        results = step(*carry, *(x[k, ...] for x in rows), *held)
+        carry = results[: len(carry)]
+        found.append(results[len(carry) :])
+    if reverse:
+        found.reverse()
+    stacked = [xp.stack(list(each)) for each in zip(*found, strict=True)]
+    return (*carry, *stacked)'''
+
+
 # ------------------------------------------------------------------ what is needed
 
 
@@ -749,14 +834,14 @@ def used(program: Program) -> Iterator[Variable]:
         yield guard.variable
 
 
-def input_names(program: Program) -> list[str]:
+def input_names(program: Program, reserved: Collection[str]) -> list[str]:
     """Return the name of each input in source: its own, if that may stand there."""
     found: list[str] = []
     for place, variable in enumerate(program.inputs):
         text = variable.name
         if not is_input_name(text) or text in found:
             text = f"{text}_" if is_input_name(f"{text}_") else f"x{place}"
-        while text in found or text in RESERVED:
+        while text in found or text in reserved:
             text += "_"
         found.append(text)
     return found
@@ -876,8 +961,8 @@ def uniform_value(x: Any) -> Any:
 
 
 def is_identity(x: Any) -> bool:
-    """Say whether an array is an identity matrix, of two rows at least."""
-    if x.ndim != 2 or x.shape[0] != x.shape[1] or x.dtype.kind not in "fiu":
+    """Say whether an array is an identity matrix, or one whose rows were reshaped."""
+    if x.ndim < 2 or x.shape[0] ** 2 != x.size or x.dtype.kind not in "fiu":
         return False
     xp = backend.backend("numpy")
     return bool(x.tobytes() == xp.eye(x.shape[0], dtype=x.dtype).tobytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from autograd_core import backend, tensor
@@ -30,7 +31,7 @@ NUMBERS = {
 }
 """Parameters that are numbers in the standard, where ours may be arrays."""
 
-SPELLED = ("basic_index", "index_add")
+SPELLED = ("basic_index", "index_add", "loop")
 """What is not a function of the standard, but has a spelling of its own."""
 
 DEPTH = 20
@@ -84,7 +85,19 @@ def expanded(program: Program) -> tuple[Program, set[str]]:
     for instruction in program.instructions:
         if not _stays(instruction, hosted) and instruction.operation != "array_index":
             raise not_portable(instruction.operation)
+    if any(each.operation == "loop" for each in program.instructions):
+        instructions = [_with_body(each, hosted) for each in program.instructions]
+        program = replace(program, instructions=tuple(instructions))
     return program, hosted
+
+
+def _with_body(instruction: Instruction, hosted: set[str]) -> Instruction:
+    """Return an instruction, of a loop with a body in calls of the standard."""
+    if instruction.operation != "loop":
+        return instruction
+    body, found = expanded(instruction.statics["body"])
+    hosted |= found
+    return replace(instruction, statics={**instruction.statics, "body": body})
 
 
 def _stays(instruction: Instruction, hosted: set[str]) -> bool:

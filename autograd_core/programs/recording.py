@@ -21,7 +21,7 @@ from autograd_core.apply import dispatch
 from autograd_core.batching import refused
 from autograd_core.errors import describe, describe_arguments, dtype_name, error
 from autograd_core.graph import Array, Level, eager, new, recording
-from autograd_core.operation import Operation
+from autograd_core.operation import Operation, registry
 from autograd_core.operators.calls import Arrays, Rules
 from autograd_core.programs.program import (
     DEVICE,
@@ -182,6 +182,7 @@ class Record(Level):
         "inputs",
         "instructions",
         "library",
+        "masks",
         "outer",
         "own",
         "provenance",
@@ -197,6 +198,7 @@ class Record(Level):
         self.inputs: list[Variable] = []
         self.constants: dict[int, tuple[Variable, Array]] = {}
         self.own: set[Variable] = set()
+        self.masks: set[Variable] = set()
         self.guards: list[Guard] = []
         self.examples: Sequence[Array] | None = None
         self.answers: Iterator[bool | int] | None = None
@@ -265,8 +267,19 @@ class Record(Level):
             raise _shape_of_values(operation, arguments, statics)
         with inferring():
             y = dispatch(operation, self.lowered(arguments), self.lowered(statics))
+        if operation.name == "array_index":
+            self.guard_masks(statics[0])
         named = zip(operation.statics, statics, strict=True)
         return self.written(operation, arguments, dict(named), y)
+
+    def guard_masks(self, key: Any) -> None:
+        """Make it a guard in how many places a mask holds: a shape depends on that."""
+        for mask in filter(_is_mask, key if isinstance(key, tuple) else (key,)):
+            variable = self.constant(mask)
+            if variable not in self.masks:
+                self.masks.add(variable)
+                count = registry["count_nonzero"].function(self.recorded(variable))
+                self.guards.append(Guard(count.node, int(mask.sum())))
 
     def composite(
         self, operation: Operation, arguments: Sequence[Any], keywords: dict[str, Any]
@@ -348,7 +361,9 @@ class Record(Level):
             return {name: self.lowered(x) for name, x in value.items()}
         if backend.is_array(value) and not self.abstract.owns(value):
             dtype = self.abstract.dtype(dtype_name(value.dtype))
-            return self.abstract.empty(tuple(value.shape), dtype=dtype)
+            made = self.abstract.empty(tuple(value.shape), dtype=dtype)
+            made.data = value if _is_mask(value) else None
+            return made
         return value
 
     def is_here(self, x: Tracked) -> bool:
@@ -373,8 +388,10 @@ class Record(Level):
 
     def operand(self, x: Any) -> Any:
         """Return what stands for an argument in an instruction."""
+        if isinstance(x, Recorded) and self.is_here(x):
+            return x.node
         if isinstance(x, Tracked):
-            return x.node if self.is_here(x) else self.outer_variable(x)
+            return self.outer_variable(x)
         if backend.is_array(x):
             return self.constant(x)
         return x
@@ -461,6 +478,12 @@ class Record(Level):
             own=frozenset(self.own),
             **rest,
         )
+
+
+def _is_mask(x: Any) -> bool:
+    """Say whether an array is a mask that may be looked into: NumPy's, of booleans."""
+    found = not isinstance(x, Tracked) and backend.is_array(x) and x.shape
+    return bool(found) and dtype_name(x.dtype) == "bool" and hasattr(x, "__array__")
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from autograd_core import backend, pytree
 from autograd_core.errors import describe, dtype_name, error
 from autograd_core.graph import Array
 from autograd_core.operation import registry
+from autograd_core.programs.loops import LOOP
 from autograd_core.programs.program import (
     DEVICE,
     DType,
@@ -36,6 +37,7 @@ from autograd_core.programs.program import (
     Variable,
     item_size,
     last_uses,
+    variables_in,
 )
 from autograd_core.programs.recording import DTYPES
 
@@ -73,37 +75,50 @@ def save(program: Program, file: File) -> None:
         If an argument that was recorded as part of the program (a function, say), or
         what is static in a container, cannot be written as data.
     """
-    variables = list(_variables(program))
-    numbers = {variable: k for k, variable in enumerate(variables)}
-    described = {
-        "format": FORMAT,
-        "version": VERSION,
+    arrays: list[Array] = []
+    described = {"format": FORMAT, "version": VERSION, **content(program, arrays)}
+    described["arrays"] = len(arrays)
+    text = json.dumps(described, allow_nan=False, separators=(",", ":"))
+    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+        archive.writestr(_member(TEXT), text, zipfile.ZIP_DEFLATED)
+        for k, x in enumerate(arrays):
+            archive.writestr(_member(_place(k)), npy(x), zipfile.ZIP_STORED)
+
+
+def content(program: Program, arrays: list[Array]) -> dict[str, Any]:
+    """Return a program as JSON; what arrays it holds is added to a list."""
+    numbers = {variable: k for k, variable in enumerate(_variables(program))}
+
+    def written(value: Any) -> Any:
+        if isinstance(value, Program):  # the body of a loop
+            return {"program": content(value, arrays)}
+        return encoded(value, numbers)
+
+    constants = []
+    for variable, x in program.constants.items():
+        constants.append([*_typed(variable), variable in program.own, len(arrays)])
+        arrays.append(x)
+    signature = program.signature
+    return {
         "name": program.name,
         "inputs": [_typed(v) for v in program.inputs],
-        "constants": [[*_typed(v), v in program.own] for v in program.constants],
+        "constants": constants,
         "instructions": [
             [
                 each.operation,
-                encoded(each.arguments, numbers),
-                {k: encoded(x, numbers) for k, x in each.statics.items()},
+                written(each.arguments),
+                {k: written(x) for k, x in each.statics.items()},
                 [_typed(v) for v in each.results],
                 isinstance(each.result, tuple),
             ]
             for each in program.instructions
         ],
-        "outputs": [encoded(y, numbers) for y in program.outputs],
+        "outputs": [written(y) for y in program.outputs],
         "guards": [[numbers[g.variable], g.answer, g.line] for g in program.guards],
         "structure": encoded_structure(program.structure),
-        "signature": None
-        if program.signature is None
-        else encoded_structure(program.signature),
-        "fixed": [[k, encoded(x, numbers)] for k, x in program.fixed.items()],
+        "signature": None if signature is None else encoded_structure(signature),
+        "fixed": [[k, written(x)] for k, x in program.fixed.items()],
     }
-    text = json.dumps(described, allow_nan=False, separators=(",", ":"))
-    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
-        archive.writestr(_member(TEXT), text, zipfile.ZIP_DEFLATED)
-        for k, x in enumerate(program.constants.values()):
-            archive.writestr(_member(_place(k)), npy(x), zipfile.ZIP_STORED)
 
 
 def _variables(program: Program) -> Iterator[Variable]:
@@ -262,7 +277,9 @@ def load(file: File, *, containers: Collection[type] = ()) -> Program:
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            return Reader(archive, containers).program()
+            reader = Reader(archive, containers)
+            program = reader.program(reader.described(), whole=True)
+        check(program)
     except DamagedError as fault:
         raise error(
             ValueError,
@@ -282,6 +299,7 @@ def load(file: File, *, containers: Collection[type] = ()) -> Program:
             f"one that is damaged ({what}: {' '.join(str(cause).split())[:200]})",
             "Save it again, with this version of autograd_core.",
         ) from cause
+    return program
 
 
 class DamagedError(Exception):
@@ -323,7 +341,9 @@ class Reader:
         require(found.get("format") == FORMAT, f"format {found.get('format')!r}")
         version = found.get("version")
         require(version == VERSION, f"version {version!r}, where {VERSION} is known")
-        wanted = [TEXT, *(_place(k) for k in range(len(found["constants"])))]
+        count = found["arrays"]
+        require(type(count) is int and count == len(names) - 1, "other members")
+        wanted = [TEXT, *map(_place, range(count))]
         require(sorted(names) == sorted(wanted), "an archive with other members")
         described: dict[str, Any] = found
         return described
@@ -340,9 +360,8 @@ class Reader:
 
     # ---- the program
 
-    def program(self) -> Program:
-        """Return the program."""
-        found = self.described()
+    def program(self, found: dict[str, Any], *, whole: bool) -> Program:
+        """Return the program that is described; of the body of a loop not all."""
         name = found["name"]
         require(isinstance(name, str) and len(name) <= LONGEST_NAME, "a name")
         inputs = tuple(self.input(each) for each in items(found["inputs"]))
@@ -352,7 +371,8 @@ class Reader:
         instructions = tuple(self.instruction(x) for x in items(found["instructions"]))
         structure = self.structure(found["structure"])
         outputs = tuple(self.output(y) for y in items(found["outputs"]))
-        require(leaves(structure) == len(outputs), "as many results as leaves")
+        fits = leaves(structure) == len(outputs) or not whole
+        require(fits, "as many results as leaves")
         fixed = self.fixed(found["fixed"])
         signature = found["signature"]
         if signature is not None:
@@ -360,7 +380,7 @@ class Reader:
             given = len(inputs) + len(fixed)
             require(leaves(signature) == given, "as many arguments as leaves")
             require(all(k < given for k in fixed), "arguments among the leaves")
-        program = Program(
+        return Program(
             name,
             inputs,
             constants,
@@ -372,8 +392,6 @@ class Reader:
             fixed,
             own,
         )
-        check(program)
-        return program
 
     def variable(self, shape: Any, dtype: Any, name: Any, line: Any) -> Variable:
         """Return a new variable."""
@@ -401,10 +419,11 @@ class Reader:
         """Return the constants, and which of them are the recording's."""
         found: dict[Variable, Array] = {}
         own = set()
-        for k, each in enumerate(items(described)):
-            *typed, is_own = items(each)
+        for each in items(described):
+            *typed, is_own, k = items(each)
             variable = self.variable(*typed)
             most = len(header(variable.dtype, variable.shape)) + variable.nbytes
+            require(type(k) is int, "the place of an array")
             data = self.member(_place(k), most, zipfile.ZIP_STORED)
             require(len(data) == most, f"an array that is no {variable.type}")
             found[variable] = of_npy(data, variable)
@@ -421,7 +440,10 @@ class Reader:
         arguments = self.value(given)
         require(isinstance(arguments, tuple), f"{name}: arguments")
         require(all(map(_is_operand, arguments)), f"{name}: arguments")
-        parameters = {k: self.value(x) for k, x in statics.items()}
+        parameters = {
+            k: self.body(x) if (name, k) == (LOOP.name, "body") else self.value(x)
+            for k, x in statics.items()
+        }
         made = tuple(self.variable(*items(each)) for each in items(results))
         require(type(several) is bool and (several or len(made) == 1), "results")
         call = Instruction(name, arguments, parameters, made if several else made[0])
@@ -429,6 +451,12 @@ class Reader:
         require(not set(call.operands) & set(made), f"{name} of its own result")
         require(_is_called_rightly(call), f"{name} with {', '.join(parameters)}")
         return call
+
+    def body(self, described: Any) -> Program:
+        """Return the body of a loop, whose variables are its own."""
+        require(isinstance(described, dict), "the body of a loop")
+        reader = Reader(self.archive)
+        return reader.program(described["program"], whole=False)
 
     def guard(self, described: Any) -> Guard:
         """Return a guard."""
@@ -590,11 +618,13 @@ def check(program: Program) -> None:
     last = last_uses(program)
     values: dict[Variable, Any] = {}
     for variable in (*program.inputs, *program.constants):
-        values[variable] = library.empty(
-            variable.shape, dtype=library.dtype(variable.dtype)
-        )
+        values[variable] = _of_type(variable)
     for k, instruction in enumerate(program.instructions):
-        instruction.run(values, library.device_of(None))
+        if instruction.operation == LOOP.name:
+            check_loop(instruction)
+            values.update({v: _of_type(v) for v in instruction.results})
+        else:
+            instruction.run(values, library.device_of(None))
         for variable in instruction.results:
             x = values[variable]
             require(
@@ -604,3 +634,39 @@ def check(program: Program) -> None:
             )
         for variable in last.get(k, ()):
             del values[variable]
+
+
+def _of_type(variable: Variable) -> Any:
+    """Return an array without values of the type of a variable."""
+    library = backend.backend("abstract")
+    return library.empty(variable.shape, dtype=library.dtype(variable.dtype))
+
+
+def check_loop(instruction: Instruction) -> None:
+    """Raise unless the body of a loop takes and gives what the loop does."""
+    sizes, given = instruction.statics, instruction.arguments
+    numbers = [sizes[k] for k in ("carries", "scanned", "length")]
+    counted = all(type(n) is int and n >= 0 for n in numbers)
+    require(counted and type(sizes.get("reverse", False)) is bool, "a loop's sizes")
+    carries, scanned, length = numbers
+    body: Program = sizes["body"]
+    check(body)
+    arrays = all(isinstance(x, Variable) for x in (*given, *body.outputs))
+    require(arrays and len(given) == len(body.inputs), "a loop of arrays")
+    before = [length] * scanned
+    wanted = [
+        *(v.type for v in body.inputs[:carries]),
+        *(stacked(v, n) for v, n in zip(body.inputs[carries:], before, strict=False)),
+        *(v.type for v in body.inputs[carries + scanned :]),
+    ]
+    require([v.type for v in variables_in(given)] == wanted, "a loop's arguments")
+    outputs = list(variables_in(body.outputs))
+    carried = [v.type for v in outputs[:carries]]
+    require(carried == wanted[:carries], "a loop's carry")
+    gives = [*carried, *(stacked(v, length) for v in outputs[carries:])]
+    require([v.type for v in instruction.results] == gives, "a loop's results")
+
+
+def stacked(variable: Variable, length: int) -> str:
+    """Return the type of a stack of arrays."""
+    return Variable((length, *variable.shape), variable.dtype).type

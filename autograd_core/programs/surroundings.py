@@ -7,7 +7,6 @@ number, in the same place makes it another function, and this notices.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import getitem
@@ -78,9 +77,7 @@ def _same_number(now: Any, before: Any) -> bool:
     """Say whether two numbers, or texts, are the same, in type and in sign."""
     if type(now) is not type(before) or not isinstance(before, NUMBERS):
         return False
-    if isinstance(now, float) and now == before == 0.0:
-        return math.copysign(1.0, now) == math.copysign(1.0, before)
-    return bool(now == before)
+    return bool(now == before) and repr(now) == repr(before)  # of zeros the sign too
 
 
 def _places(value: Any) -> Iterator[tuple[Callable[[Any, Any], Any], Any, Any]]:

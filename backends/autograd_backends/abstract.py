@@ -108,22 +108,17 @@ class Abstract(Backend):
 
     def full(
         self, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None
-    ) -> AbstractArray:
+    ) -> Any:
         if isinstance(fill_value, AbstractArray) and fill_value.data is None:
-            y: AbstractArray = self._inferred("full", shape, fill_value, dtype=dtype)
-            return y
+            return self._inferred("full", shape, fill_value, dtype=dtype)
         dtype = None if dtype is None else self.dtype(dtype)
         one = self.namespace.full((), _data(fill_value), dtype=dtype)
         return self.constant(self.namespace.broadcast_to(one, shape), own=True)
 
-    def zeros(
-        self, shape: Any, *, dtype: Any = None, device: Any = None
-    ) -> AbstractArray:
+    def zeros(self, shape: Any, *, dtype: Any = None, device: Any = None) -> Any:
         return self.full(shape, 0.0, dtype="float64" if dtype is None else dtype)
 
-    def ones(
-        self, shape: Any, *, dtype: Any = None, device: Any = None
-    ) -> AbstractArray:
+    def ones(self, shape: Any, *, dtype: Any = None, device: Any = None) -> Any:
         return self.full(shape, 1.0, dtype="float64" if dtype is None else dtype)
 
     def empty(

@@ -82,7 +82,8 @@ class JAX(Backend):
         return implementations["trapezoid"](self, *arguments, **keywords)
 
     def optimization_barrier(self, x: Any, /) -> Any:
-        return self.jax.lax.optimization_barrier(x)
+        lax: Any = self.jax.lax
+        return lax.optimization_barrier(x)
 
     def snapshot(self, x: Any) -> tuple[Any, None]:
         return x, None

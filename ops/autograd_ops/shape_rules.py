@@ -198,11 +198,12 @@ def indexed(xp: Any, x: Array, key: Any) -> Array | None:
     """Find the shape of ``x[key]``.
 
     The axes of arrays in a key come first if a slice lies between two of them, else in
-    their place. A mask has as many elements as its values say.
+    their place. A mask stands for the places where it holds, if these are known.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
-    if any(map(is_mask, parts)):
+    if any(is_mask(k) and getattr(k, "data", None) is None for k in parts):
         return None
+    parts = [place for k in parts for place in places_of_mask(xp, k)]
     named = sum(k is not None and k is not ... for k in parts)
     if named > len(x.shape):
         rule = f"a key names at most the axes there are, not {named}"
@@ -239,6 +240,13 @@ def axes_of(x: Array, part: Any, length: int) -> Shape | None:
             IndexError, "x[key]", rule, describe(x), "Count from 0, or from -1."
         )
     return None
+
+
+def places_of_mask(xp: Any, part: Any) -> list[Any]:
+    """Return the integer arrays that a mask of known values stands for."""
+    if not is_mask(part):
+        return [part]
+    return [xp.empty((int(part.data.sum()),), dtype="int64")] * len(part.shape)
 
 
 def is_mask(part: Any) -> bool:

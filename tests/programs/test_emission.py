@@ -82,7 +82,11 @@ def recorded_samples(operation):
             try:
                 function(*arrays)
                 program = trace(function)(*arrays)
-            except (TypeError, ValueError, AttributeError):  # not differentiable, or shape of values
+            except (
+                TypeError,
+                ValueError,
+                AttributeError,
+            ):  # not differentiable, or shape of values
                 continue
             yield program, arrays
 

@@ -142,7 +142,9 @@ def test_any_shape_and_any_tile(f, shape, how, dtype, size, turned):
     g = gradient(f)
 
     def function(x, w, b):
-        return g(xp.permute_dims(x, range(x.ndim)[::-1]), w, b) if turned else g(x, w, b)
+        return (
+            g(xp.permute_dims(x, range(x.ndim)[::-1]), w, b) if turned else g(x, w, b)
+        )
 
     if turned:
         arrays[0] = np.ascontiguousarray(arrays[0].T)
@@ -221,7 +223,9 @@ def test_sums_from_left_to_right_are_caught():
     program = ag.trace(wave)(*specs(*arrays))
     run = executor(program, tile=1024)
     total = run(arrays)[0]
-    parts = run.source.replace("pairwise(iter(loop_parts), 5000, 128, 1)", "sum(loop_parts)")
+    parts = run.source.replace(
+        "pairwise(iter(loop_parts), 5000, 128, 1)", "sum(loop_parts)"
+    )
     assert parts != run.source
     scope = {}
     exec(parts, scope)
@@ -229,7 +233,7 @@ def test_sums_from_left_to_right_are_caught():
 
 
 def test_small_arrays_are_not_tiled(monkeypatch):
-    monkeypatch.setattr(clusters, "LEAST", 4 << 20)
+    monkeypatch.setattr(clusters, "LEAST", 16 << 20)
     monkeypatch.setattr(clusters, "LARGE", 128 << 10)
     for length, loops in ((10_000, 0), (1_000_000, 1)):
         program = ag.trace(wave)(*[ag.spec(length)] * 3)

@@ -169,7 +169,45 @@ def test_pytrees_come_back(tree):
     assert repr(ag.pytree.flatten(found(x))) == repr(ag.pytree.flatten(program(x)))
 
 
-@pytest.mark.parametrize("tree", [Pair(1.0, (2.0,)), Layer(1.0, [2.0], "sparse")])
+CLASSES = [Pair(1.0, (2.0,)), Layer(1.0, [2.0], "sparse")]
+
+
+def scanning(w, x):
+    def step(carry, row):
+        h = xp.tanh(carry @ w + row)
+        return h, xp.sum(h)
+
+    return xp.sum(ag.scan(step, xp.zeros(3), x)[1])
+
+
+def test_loops_come_back():
+    draw = np.random.default_rng(0)
+    arguments = draw.standard_normal((3, 3)), draw.standard_normal((5, 3))
+    program = ag.trace(ag.grad(scanning))(*arguments)
+    assert any(each.operation == "loop" for each in program.instructions)
+    found = again(program)
+    assert str(found) == str(program)
+    assert_same_bits(found(*arguments), program(*arguments))
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_edited_loops_are_refused_or_do_no_harm(seed):
+    program = ag.trace(ag.grad(scanning))(ag.spec((3, 3)), ag.spec((5, 3)))
+    refused_or_right(edited(stored(program), edits(seed)), program)
+
+
+def test_loops_of_other_sizes_are_refused():
+    program = ag.trace(scanning)(ag.spec((3, 3)), ag.spec((5, 3)))
+
+    def longer(described):
+        call = next(x for x in described["instructions"] if x[0] == "loop")
+        call[2]["length"] = 10**9
+
+    with pytest.raises(ValueError, match="a loop's arguments"):
+        restored(edited(stored(program), longer))
+
+
+@pytest.mark.parametrize("tree", CLASSES)
 def test_classes_are_loaded_only_if_they_are_given(tree):
     program = ag.trace(lambda x: (tree, x))(ag.spec(2))
     with pytest.raises(ValueError, match=rf"{type(tree).__name__}'.*containers given"):
@@ -330,8 +368,8 @@ JUNK = (
 )
 
 
-@pytest.mark.parametrize("seed", range(600))
-def test_edited_descriptions_are_refused_or_do_no_harm(program, seed):
+def edits(seed):
+    """Return a function that edits a description at random."""
     draw = random.Random(seed)
 
     def edit(described):
@@ -353,7 +391,12 @@ def test_edited_descriptions_are_refused_or_do_no_harm(program, seed):
             else:
                 parent[last] = copy.deepcopy(draw.choice(JUNK))
 
-    refused_or_right(edited(stored(program), edit), program)
+    return edit
+
+
+@pytest.mark.parametrize("seed", range(600))
+def test_edited_descriptions_are_refused_or_do_no_harm(program, seed):
+    refused_or_right(edited(stored(program), edits(seed)), program)
 
 
 EDITS = {

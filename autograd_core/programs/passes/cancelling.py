@@ -146,6 +146,10 @@ def reshapes(call: Call) -> Any:
     copies it into the standard's, which what sums it up afterwards could tell; axes of
     length 1 come and go without a copy.
     """
+    if call.static("copy"):
+        return None
+    if call.x.shape == call.result.shape:
+        return call.array(call.x)
     start, moves = call.x, call.operation == "reshape"
     while inner := call.made_by(start, *RESHAPES):
         start, moves = inner.x, moves or inner.operation == "reshape"

@@ -277,9 +277,7 @@ def _tiles(plan: Plan, unit: Unit, threads: int) -> list[Buffer]:
     for _ in range(sets):
         own = {b: plan.pool.take(b.nbytes) for b in {v.buffer: 0 for v in views}}
         lent += own.values()
-        loop.tiles.append(
-            tuple(View(own[v.buffer], v.shape, v.dtype) for v in views)
-        )
+        loop.tiles.append(tuple(View(own[v.buffer], v.shape, v.dtype) for v in views))
     return lent
 
 

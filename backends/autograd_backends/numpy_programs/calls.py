@@ -51,6 +51,13 @@ class Number:
     dtype: str
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """An operand that source has no literal for."""
+
+    value: Any
+
+
 @dataclass(frozen=True)
 class Call:
     """A call: a template of source, and what stands in it.
@@ -179,7 +186,9 @@ def _makes(
     return function.nout == 1 and bool(resolved[-1] == numpy.dtype(y.dtype))
 
 
-COMPARISONS = frozenset("equal not_equal less less_equal greater greater_equal".split())
+COMPARISONS = frozenset(
+    ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
+)
 
 
 def _operand(x: Any, arrays: list[Variable], operation: str) -> Any:
@@ -208,35 +217,33 @@ def _shortest(x: Any, dtype: Any) -> str:
 
 
 def _pow(instruction: Instruction, known: Known) -> Call:
+    """Return ``x1 ** x2``, whose operator knows some exponents, or what it calls."""
     x1, x2 = instruction.arguments
     (y,) = instruction.results
-    operands = (x1, x2)
-    exponent = None if isinstance(x2, Variable) else x2
-    text = "{0} ** {1}"
-    if exponent is not None:
-        operands, text = (x1,), f"{{0}} ** {_base(literal(x2, str))}"
-    elif not isinstance(x1, Variable):
-        operands, text = (x2,), f"{_base(literal(x1, str))} ** {{0}}"
-    dtype = numpy.dtype(y.dtype)
-    if not isinstance(x1, Variable) or x1.dtype != y.dtype or not can_hold(y, known):
-        return Call(text, operands, None, None, "elementwise")
-    if dtype.kind in "fc" and exponent in MOST_POWERS and type(exponent) is not complex:
-        name = MOST_POWERS[exponent]
-        function = Function(f"numpy.{name}")
-        return Call(text, operands, function, "{f}({0}, {out})", "elementwise")
-    if isinstance(x2, Variable) and x2.shape and x2.dtype == y.dtype:
-        function = Function("numpy.power")
-        return Call(text, operands, function, "{f}({0}, {1}, {out})", "elementwise")
-    if dtype.kind == "f" and type(exponent) in (int, float):
-        number = Number(literal(float(exponent or 0.0), str), dtype.name)
-        return Call(
-            text.replace(_base(literal(x2, str)), "{1}"),
-            (x1, number),
-            Function("numpy.power"),
-            "{f}({0}, {1}, {out})",
-            "elementwise",
-        )
-    return Call(text, operands, None, None, "elementwise")
+    if not isinstance(x1, Variable):
+        return _operator(f"{_base(literal(x1, str))} ** {{0}}", x2)
+    alike = x1.dtype == y.dtype and can_hold(y, known)
+    if isinstance(x2, Variable):
+        text = "{0} ** {1}"
+        if not alike or not x2.shape or x2.dtype != y.dtype:
+            return _operator(text, x1, x2)
+        return _operator(text, x1, x2, name="power")
+    text = f"{{0}} ** {_base(literal(x2, str))}"
+    kind = numpy.dtype(y.dtype).kind
+    if alike and kind in "fc" and not isinstance(x2, complex) and x2 in MOST_POWERS:
+        return _operator(text, x1, name=MOST_POWERS[x2])
+    if alike and kind == "f" and not isinstance(x2, complex):
+        number = Number(literal(float(x2), str), y.dtype)
+        return _operator("{0} ** {1}", x1, number, name="power")
+    return _operator(text, x1)
+
+
+def _operator(text: str, *operands: Any, name: str = "") -> Call:
+    """Return an expression, and the universal function that it is, if that is known."""
+    places = "".join(f"{{{k}}}, " for k in range(len(operands)))
+    into = f"{{f}}({places}{{out}})" if name else None
+    function = Function(f"numpy.{name}") if name else None
+    return Call(text, operands, function, into, "elementwise")
 
 
 def _base(text: str) -> str:
@@ -343,7 +350,7 @@ def _astype(instruction: Instruction, known: Known) -> Call | None:
         return None
     if instruction.statics.get("copy", True) is not True:
         return None
-    return Call(f"{{0}}.astype({y.dtype!r})", (x,), None, None, "elementwise")
+    return Call(f'{{0}}.astype("{y.dtype}")', (x,), None, None, "elementwise")
 
 
 SPECIAL: dict[str, Callable[[Instruction, Known], Call | None]] = {
@@ -364,11 +371,13 @@ SPECIAL: dict[str, Callable[[Instruction, Known], Call | None]] = {
 
 def _general(instruction: Instruction, path: str, function: Any) -> Call:
     """Return a call as users write it, of the function that the eager backend calls."""
-    positional, named = instruction.parameters
-    if not instruction.declared.is_composite:  # then the eager backend says it all
-        positional, named = _complete(instruction)
-        own = _defaults(function) if path else {}
-        named = {k: x for k, x in named.items() if k not in own or own[k] is not x}
+    operation = instruction.declared  # libraries have defaults of their own
+    positional, named = operation.written(
+        instruction.arguments, instruction.statics, brief=operation.is_composite
+    )
+    if not operation.is_composite:
+        default = _defaults(function) if path else {}
+        named = {k: x for k, x in named.items() if default.get(k, ...) is not x}
     operands: list[Any] = []
 
     def text(value: Any) -> str:
@@ -377,7 +386,11 @@ def _general(instruction: Instruction, path: str, function: Any) -> Call:
             return f"{{{len(operands) - 1}}}"
         if type(value) is tuple:
             return f"({''.join(f'{text(part)}, ' for part in value)})"
-        return _text(value)
+        try:
+            return _text(value)
+        except TypeError:  # a program, as of a loop
+            operands.append(Held(value))
+            return f"{{{len(operands) - 1}}}"
 
     parts = [text(x) for x in positional]
     parts += [f"{name}={text(x)}" for name, x in named.items()]
@@ -385,36 +398,15 @@ def _general(instruction: Instruction, path: str, function: Any) -> Call:
         kind = "view"
     else:
         kind = "fresh" if instruction.operation in FRESH else "unknown"
-    own = path or f"autograd_core.ops.{instruction.operation}"
+    home = path or f"autograd_core.ops.{instruction.operation}"
     return Call(
         f"{{f}}({', '.join(parts)})",
         tuple(operands),
-        Function(own, None if path else function),
+        Function(home, None if path else function),
         None,
         kind,
         isinstance(instruction.result, tuple),
     )
-
-
-def _complete(instruction: Instruction) -> tuple[list[Any], dict[str, Any]]:
-    """Return the parameters of a call, with those that have their defaults."""
-    operation, values = instruction.declared, instruction.arguments
-    given = dict(zip(operation.arguments, values, strict=False))
-    if operation.variadic:
-        given = {operation.arguments[0]: values}
-    given |= instruction.statics
-    positional: list[Any] = []
-    named: dict[str, Any] = {}
-    for name, parameter in operation.signature.parameters.items():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            positional.extend(given[name])
-        elif parameter.kind is parameter.KEYWORD_ONLY or (
-            named or parameter.default is not parameter.empty
-        ):
-            named[name] = given[name]
-        else:
-            positional.append(given[name])
-    return positional, named
 
 
 def _defaults(function: Any) -> dict[str, Any]:
@@ -427,8 +419,23 @@ def _defaults(function: Any) -> dict[str, Any]:
 
 
 FRESH = frozenset(
-    "concat cumulative_prod cumulative_sum pad_index index_add take where repeat "
-    "roll std var mean linalg.inv linalg.solve linalg.cholesky".split()
+    [
+        "concat",
+        "cumulative_prod",
+        "cumulative_sum",
+        "pad_index",
+        "index_add",
+        "take",
+        "where",
+        "repeat",
+        "roll",
+        "std",
+        "var",
+        "mean",
+        "linalg.inv",
+        "linalg.solve",
+        "linalg.cholesky",
+    ]
 )
 """Functions whose results share no memory with what they take."""
 
@@ -442,9 +449,9 @@ def _ours(instruction: Instruction) -> Call:
 def _text(value: Any) -> str:
     """Return the source of a literal, in which braces stand for themselves."""
     if isinstance(value, DType):
-        return repr(str(value))
+        return f'"{value}"'
     if value is DEVICE:
-        return "'cpu'"
+        return '"cpu"'
     if type(value) is tuple:
         parts = [_text(part) for part in value]
         return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"

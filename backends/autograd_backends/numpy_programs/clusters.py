@@ -24,8 +24,10 @@ from autograd_core.programs.program import (
     variables_in,
 )
 
-LEAST = 4 << 20
-"""Bytes that a cluster has to touch: below, tiles cost more than they save."""
+LEAST = 16 << 20
+"""Bytes that the calls of a cluster have to go through, one by one.
+
+Below, the caches of the processor hold all of them anyway, and tiles cost."""
 
 LARGE = 128 << 10
 """Bytes of a result from which a cluster is begun."""
@@ -83,9 +85,7 @@ class Cluster:
 class Clusters:
     """Assigns calls to clusters, in the order of the program."""
 
-    def __init__(
-        self, known: Known, later: Mapping[Instruction, Instruction]
-    ) -> None:
+    def __init__(self, known: Known, later: Mapping[Instruction, Instruction]) -> None:
         self.known, self.later = known, later
         self.all: list[Cluster] = []
         self.of: dict[Variable, Cluster] = {}
@@ -299,14 +299,16 @@ def too_early(
     What is read much later, and can then be computed of what is kept anyway, would only
     be kept too.
     """
-    makers = {y: k for k, u in enumerate(items) for i, _ in pairs_of(u) for y in i.results}
+    makers = {
+        y: k for k, u in enumerate(items) for i, _ in pairs_of(u) for y in i.results
+    }
     uses: dict[Variable, list[int]] = {}
     for k, unit in enumerate(items):
         for instruction, _ in pairs_of(unit):
             for v in instruction.operands:
                 if makers.get(v) != k:
                     uses.setdefault(v, []).append(k)
-    found = {}
+    found: dict[Instruction, Instruction] = {}
     for unit in items:
         if isinstance(unit, Cluster):
             for group in groups_of(late_members(unit, uses, outputs)):
@@ -367,7 +369,9 @@ def _gains(
 def in_order(items: Sequence[Cluster | Pair]) -> list[Cluster | Pair]:
     """Sort so that each comes after what it reads, else as early as it was."""
     units = list(dict.fromkeys(items))
-    makers = {y: k for k, u in enumerate(units) for i, _ in pairs_of(u) for y in i.results}
+    makers = {
+        y: k for k, u in enumerate(units) for i, _ in pairs_of(u) for y in i.results
+    }
     waiting: list[set[int]] = []
     users: list[set[int]] = [set() for _ in units]
     for k, unit in enumerate(units):
@@ -422,5 +426,3 @@ def read_outside(
             made = [i.results[0] for i, _ in unit.members]
             found[unit] = [v for v in made if users.get(v, set()) - {unit}]
     return found
-
-

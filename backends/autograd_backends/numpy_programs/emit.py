@@ -5,32 +5,40 @@ from __future__ import annotations
 import inspect
 import keyword
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import Any
 
 from autograd_backends.numpy_programs import runtime
-from autograd_backends.numpy_programs.buffers import Loop, Plan, Unit, View
-from autograd_backends.numpy_programs.calls import Call, Function, Known, Number
+from autograd_backends.numpy_programs.buffers import Buffer, Loop, Plan, Unit, View
+from autograd_backends.numpy_programs.calls import Call, Function, Held, Known, Number
 from autograd_backends.numpy_programs.layout import is_row_major
+from autograd_core.programs.emission import printable
 from autograd_core.programs.naming import literal, names_of
 from autograd_core.programs.program import Guard, Program, Variable, guards_of
 
 LARGE = 128 << 10
 """Bytes of a result for which memory is asked by name, so that it can be used again."""
 
-WIDTH = 60
+WIDTH = 46
 """The column at which comments begin."""
 
-RESERVED = ("numpy", "workspaces", "workspace", "arrays", "GuardError", "own", "i", "j", "empty")
-HELPERS = ("masked", "chosen", "rows", "halves", "pairwise", "in_tiles", "in_threads")
-RESERVED += (*HELPERS, "threads")
+MOST = 88
+"""Characters of a line."""
 
-OWN = '''\
-def own(y, *arrays):
-    """Return a result that shares no memory with arrays."""
-    shared = any(numpy.may_share_memory(y, x) for x in arrays)
-    return y.copy("K") if shared else y
-'''
+HELPERS = (
+    *("own", "masked", "chosen"),
+    *("rows", "halves", "pairwise", "in_tiles", "in_threads"),
+)
+"""Functions of the module `runtime`, in the order in which they are written."""
+
+RESERVED = (
+    *HELPERS,
+    *("numpy", "empty", "threads", "ThreadPoolExecutor", "GuardError"),
+    *("workspaces", "workspace", "arrays", "i", "j"),
+)
+"""Names that the source uses for something else."""
 
 
 class Writer:
@@ -58,6 +66,9 @@ class Writer:
         self._name_views()
         self.variables = names_of(program, self.taken)
         self.taken |= set(self.variables.values())
+        for variable in program.inputs:  # which are given by position
+            if variable.name in (*RESERVED, *keyword.kwlist):
+                self.variables[variable] = self.free(f"{variable.name}_")
 
     # ---- names
 
@@ -98,7 +109,15 @@ class Writer:
         """Return the source of an operand."""
         if isinstance(x, Variable):
             return self.variables[x]
+        if isinstance(x, Held):
+            return self.bind("value", x.value)
         return self.numbers[x] if isinstance(x, Number) else literal(x, str)
+
+    def bind(self, base: str, value: Any) -> str:
+        """Give the source an object under a name."""
+        name = self.free(base)
+        self.bound[name] = value
+        return name
 
     # ---- the whole
 
@@ -107,10 +126,8 @@ class Writer:
         body = [*self._take(), *self._body(), *self._end()]
         parameters = [self.variables[v] for v in self.program.inputs]
         parameters += [self.variables[v] for v in self.program.constants]
-        lines = [*self._head(), "", ""]
-        lines += self._helpers()
-        lines += self.loops and [*self.loops, ""]
-        lines.append(f"def {self.title}({', '.join(parameters)}):")
+        lines = [*self._head(), "", "", *self._helpers(), *self.loops]
+        lines += filled(f"def {self.title}(", parameters, "):")
         lines += [f"    {line}" if line else "" for line in [*self._doc(), *body]]
         return "\n".join(lines) + "\n"
 
@@ -126,28 +143,47 @@ class Writer:
         types = [f"{self.variables[v]}: {v.type}" for v in held]
         if not types:
             return []
-        return ['"""Take', *(f"{text}," for text in types), '"""']
+        text = fill(f"Of {', '.join(types)}.", MOST - 8, break_long_words=False)
+        one_line = "\n" not in text
+        return (
+            f'"""{text}"""'.splitlines()
+            if one_line
+            else [
+                *f'"""{text}'.splitlines(),
+                '"""',
+            ]
+        )
 
     def _head(self) -> list[str]:
         """Return imports, numbers and workspaces."""
-        lines = ["import numpy"]
+        lines = [
+            f'"""{self.title}, as a program of NumPy that autograd-core wrote."""',
+            "",
+        ]
         if "in_threads" in self.helpers:
-            lines.insert(0, "from concurrent.futures import ThreadPoolExecutor\n")
-        imports = {f.path: name for f, name in self.functions.items() if f.value is None}
+            lines += ["from concurrent.futures import ThreadPoolExecutor", ""]
+        lines.append("import numpy")
+        imports = {
+            f.path: name
+            for f, name in self.functions.items()
+            if f.value is None and not f.path.startswith("runtime.")
+        }
         if "empty" in self.helpers:
             imports["numpy.empty"] = "empty"
         for home, names in _by_home(imports):
-            lines.append(f"from {home} import {', '.join(names)}")
+            one_line = f"from {home} import {', '.join(names)}"
+            several = filled(f"from {home} import (", names, ")")
+            lines += [one_line] if len(one_line) <= MOST else several
         lines.append("")
         for path, name in sorted(imports.items()):
             if path.endswith(".reduce"):
                 lines.append(f"{name} = {path}")
         for number, name in self.numbers.items():
-            lines.append(f"{name} = numpy.asarray({number.text}, {number.dtype!r})")
+            lines.append(f'{name} = numpy.asarray({number.text}, "{number.dtype}")')
         for name in self.bound:
-            lines.append(f"# {name}: of autograd-core, has no plain form in NumPy")
-        if self._copies_results():
-            lines += ["", "", *OWN.rstrip().splitlines()]
+            lines.append(f"# {name}: of autograd-core, without a plain form in NumPy")
+        if self.program.guards:
+            lines.append("GuardError = ValueError  # recorded for other values")
         if self.views:
             lines += ["", *self._workspace()]
         return lines
@@ -170,28 +206,36 @@ class Writer:
             "",
             "def workspace():",
         ]
-        names = {}
-        for number, buffer in enumerate(self.plan.pool.buffers, 1):
-            names[buffer] = f"memory_{number}"
-            size = max(buffer.nbytes, 1)
-            lines.append(f"    {names[buffer]} = numpy.empty({size}, 'uint8')")
+        shared = Counter(view.buffer for view in self.views)
+        names: dict[Buffer, str] = {}
+        for buffer in self.plan.pool.buffers:
+            if shared[buffer] > 1:
+                names[buffer] = f"memory_{len(names) + 1}"
+                lines.append(
+                    f'    {names[buffer]} = numpy.empty({buffer.nbytes}, "uint8")'
+                )
         lines.append("    return (")
         for view in self.views:
-            strides = "" if view.strides is None else f", 0, {view.strides}"
-            array = f"{view.shape}, {view.dtype!r}, {names[view.buffer]}{strides}"
-            lines.append(f"        numpy.ndarray({array}),")
+            dtype = f'"{view.dtype}"'
+            if view.strides is not None:
+                room = names.get(view.buffer, "None")
+                array = f"ndarray({view.shape}, {dtype}, {room}, 0, {view.strides})"
+            elif view.buffer in names:
+                array = f"ndarray({view.shape}, {dtype}, {names[view.buffer]})"
+            else:
+                array = f"empty({view.shape}, {dtype})"
+            lines.append(f"        numpy.{array},")
         return [*lines, "    )"]
 
     def _take(self) -> list[str]:
         if not self.views:
             return []
-        names = ", ".join(self.views.values())
         return [
             "try:",
             "    arrays = workspaces.pop()",
             "except IndexError:",
             "    arrays = workspace()",
-            f"{names}{',' if len(self.views) == 1 else ''} = arrays",
+            *filled("(", [*self.views.values()], ") = arrays", always=True),
         ]
 
     def _body(self) -> list[str]:
@@ -255,19 +299,22 @@ class Writer:
             cut = f"halves(0, {loop.length}, {loop.rows}, {loop.width})"
         else:
             cut = f"rows({loop.length}, {loop.rows})"
-        self.loops += [f"{slices} = {cut}", ""]
+        self.loops += [f"{slices} = {cut}", "", ""]
         arrays = [self._cut(y, loop) for y in self._arrays(loop)]
-        tiles = [f"({', '.join(map(self.views.__getitem__, t))},)" for t in loop.tiles]
+        tiles = [
+            f"({', '.join(map(self.views.__getitem__, t))}{',' * (len(t) == 1)})"
+            for t in loop.tiles
+        ]
         if not loop.rooms:
             tiles = ["()" for _ in tiles]
         over = "in_threads" if len(tiles) > 1 else "in_tiles"
         given = f"({', '.join(tiles)})" if len(tiles) > 1 else tiles[0]
         self.helpers |= {over, "halves" if loop.full else "rows"}
-        call = f"{over}({name}, {slices}, {given}, {', '.join(arrays)})"
+        target = f"{parts} = " if loop.full else ""
+        lines += filled(f"{target}{over}(", [name, slices, given, *arrays], ")")
         if not loop.full:
-            return [*lines, call]
+            return lines
         self.helpers.add("pairwise")
-        lines.append(f"{parts} = {call}")
         rest = f"{loop.length}, {loop.rows}, {loop.width}"
         for k, y in enumerate(loop.full):
             which = parts if len(loop.full) == 1 else f"(p[{k}] for p in {parts})"
@@ -282,7 +329,7 @@ class Writer:
     def _fresh(self, y: Variable) -> str:
         """Return the source of an array for a result."""
         self.helpers.add("empty")
-        return f"empty({y.shape}, {y.dtype!r})"
+        return f'empty({y.shape}, "{y.dtype}")'
 
     def _arrays(self, loop: Loop) -> list[Variable]:
         """Return the arrays that a loop is given."""
@@ -311,7 +358,7 @@ class Writer:
         arrays = [self.variables[x] for x in self._arrays(loop)]
         count, kind = len(loop.members), "elements" if loop.flat else "rows"
         lines = [
-            f"def {name}({', '.join(['i', 'j', *rooms.values(), *arrays])}):",
+            *filled(f"def {name}(", ["i", "j", *rooms.values(), *arrays], "):"),
             f'    """Compute {count} results of {kind} i to j."""',
         ]
         cut = [x for x in self._arrays(loop) if x in self._sliced(loop)]
@@ -367,9 +414,6 @@ class Writer:
 
     # ---- results
 
-    def _copies_results(self) -> bool:
-        return any("own(" in line for line in self._end())
-
     def _end(self) -> list[str]:
         """Return the last lines: results share no memory with anything."""
         lines = ["workspaces.append(arrays)"] if self.views else []
@@ -387,9 +431,7 @@ class Writer:
             try:
                 return literal(y, str)
             except TypeError:  # whatever the user's code returns beside arrays
-                name = self.free("value")
-                self.bound[name] = y
-                return name
+                return self.bind("value", y)
         name, roots = self.variables[y], self.plan.roots
         outside = {*self.program.inputs, *self.program.constants}
         others = [v for v in given if roots[v] & roots[y]]
@@ -402,6 +444,7 @@ class Writer:
         if y in roots[y] - outside:  # new, or a view of something, as NumPy likes
             shared = {*(roots[y] - {y}), *others}
             found = [name for v, name in self.variables.items() if v in shared]
+            self.helpers.add("own")
             return f"own({', '.join([name, *found])})"
         return f"{name}.copy('K')"
 
@@ -421,7 +464,20 @@ def is_cut(y: Variable, x: Any, call: Call, loop: Loop) -> bool:
 
 
 def _noted(line: str, origin: str) -> str:
-    return f"{line:<{WIDTH}}  # {origin}" if origin else line
+    """Return a line with where it comes from."""
+    return f"{line:<{WIDTH}}  # {printable(origin)}" if origin else line
+
+
+def filled(
+    head: str, items: Sequence[str], tail: str, always: bool = False
+) -> list[str]:
+    """Return lines with a list in them, as many items to a line as there is room for."""
+    text = ", ".join(items)
+    if len(head) + len(text) + len(tail) <= MOST - 4:
+        comma = "," if always and len(items) == 1 else ""
+        return [f"{head}{text}{comma}{tail}"]
+    inner = fill(f"{text},", MOST - 8, break_long_words=False).splitlines()
+    return [head, *(f"    {line}" for line in inner), tail]
 
 
 def _by_home(imports: dict[str, str]) -> list[tuple[str, list[str]]]:

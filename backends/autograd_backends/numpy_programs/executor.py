@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy
 
 from autograd_backends import numpy_pool
+from autograd_backends.numpy_programs import steps
 from autograd_backends.numpy_programs.buffers import planned
 from autograd_backends.numpy_programs.calls import call_of
 from autograd_backends.numpy_programs.clusters import clustered, guards_first
@@ -33,9 +35,6 @@ class Executor:
 
     Attributes
     ----------
-    source
-        What runs, as a module that needs NumPy only, and SciPy where its functions are
-        called.
     peak_bytes
         The memory that a call needs beside its inputs, results included.
     """
@@ -45,21 +44,35 @@ class Executor:
         known = layouts(program)
         pairs = [(i, call_of(i, known)) for i in guards_first(program)]
         outputs = {*variables_in(program.outputs), *guards_of(program)}
-        units = units_of(program, clustered(pairs, known, outputs), known, tile)
+        long = len(program) > steps.LONGEST
+        items = pairs if long else clustered(pairs, known, outputs)
+        units = units_of(program, items, known, tile)
         plan = planned(program, units, known, threads)
-        writer = Writer(program, units, plan, known)
         self.peak_bytes = plan.peak_bytes
-        self.source = writer.source()
-        scope: dict[str, Any] = {"GuardError": GuardError, **writer.bound}
-        code = compile(self.source, f"<{program.name}>", "exec")
-        exec(code, scope)
-        scope["empty"] = empty
-        self.run: Callable[..., Any] = scope[writer.title]
+        self._writer = Writer(program, units, plan, known)
+        if len(program) > steps.LONGEST:
+            self.run: Callable[..., Any] = steps.Steps(program, units, plan)
+        else:
+            self.run = self._compiled()
         self.expected = tuple(
             (numpy.dtype(v.dtype), v.shape, known[v]) for v in program.inputs
         )
         self.constants = tuple(program.constants.values())
-        self.single = len(program.outputs) == 1
+        self.single = len(program.outputs) == 1 and not long
+
+    @cached_property
+    def source(self) -> str:
+        """What runs, as a module that needs NumPy, and SciPy for its functions."""
+        return self._writer.source()
+
+    def _compiled(self) -> Callable[..., Any]:
+        scope: dict[str, Any] = {}
+        code = compile(self.source, f"<{self.program.name}>", "exec")
+        scope |= self._writer.bound
+        exec(code, scope)
+        scope |= {"GuardError": GuardError, "empty": empty}
+        run: Callable[..., Any] = scope[self._writer.title]
+        return run
 
     def __call__(self, leaves: Sequence[Any]) -> list[Any]:
         """Return the results, in arrays that nobody else holds."""

@@ -36,11 +36,38 @@ VIEWS: dict[str, Callable[..., Any]] = {
 """Operations that give another view of the same memory."""
 
 ROW_MAJOR = frozenset(
-    ("all any array_index concat cumulative_prod cumulative_sum index_add max mean min")
-    .split()
-    + "pad_index prod repeat roll stack std sum take take_along_axis tile".split()
-    + "tril triu var".split()
-    + "empty eye full ones zeros arange linspace".split()
+    [
+        "all",
+        "any",
+        "arange",
+        "array_index",
+        "concat",
+        "cumulative_prod",
+        "cumulative_sum",
+        "empty",
+        "eye",
+        "full",
+        "index_add",
+        "linspace",
+        "max",
+        "mean",
+        "min",
+        "ones",
+        "pad_index",
+        "prod",
+        "repeat",
+        "roll",
+        "stack",
+        "std",
+        "sum",
+        "take",
+        "take_along_axis",
+        "tile",
+        "tril",
+        "triu",
+        "var",
+        "zeros",
+    ]
 )
 """Operations whose results are C-contiguous if what they take is."""
 
@@ -153,7 +180,8 @@ def _kept(
     arrays = [stand_in(v, known[v] or ()) for v in operands]
     flags = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
     types = [x.dtype for x in arrays] + [numpy.dtype(y.dtype)]
-    made = numpy.nditer(
+    iterator: Any = numpy.nditer
+    made = iterator(
         (*arrays, None), ["zerosize_ok", "reduce_ok"], flags, types, order="K"
     )
     return tuple(made.operands[-1].strides)

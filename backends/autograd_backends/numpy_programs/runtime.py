@@ -1,12 +1,21 @@
-"""What emitted programs call. The source of its functions is copied into programs."""
+"""What emitted programs call. The source of these functions is copied into them."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+# mypy: allow-untyped-defs, allow-untyped-calls
+from typing import Any
 
 import numpy
 
-threads = ThreadPoolExecutor()
+threads: Any = None  # a module that needs it has a pool of them
+
+
+def own(y, *arrays):
+    """Return a result that shares no memory with arrays, and may be written to."""
+    if type(y) is not numpy.ndarray:
+        return y
+    shared = any(numpy.may_share_memory(y, x) for x in arrays)
+    return y.copy("K") if shared or not y.flags.writeable else y
 
 
 def rows(length, most):

@@ -69,7 +69,7 @@ def looped(cluster: Cluster, visible: list[Variable], tile: int) -> Unit:
 
 
 def _assign(loop: Loop) -> None:
-    """Find room for the tiles of what is not read elsewhere, in place where one ends."""
+    """Find room for the tiles of what is read here only, in place where one ends."""
     last: dict[Variable, int] = {}
     for k, (y, call) in enumerate(loop.members):
         last |= {x: k for x in (y, *call.operands) if isinstance(x, Variable)}
