@@ -139,21 +139,25 @@ def _run(
     rows = _transposed([_elements(x) for x in leaves], count)
     results = []
     for row in _ordered(rows, reverse):
-        found = f(carry, pytree.unflatten(structure, row))
-        if not (isinstance(found, tuple) and len(found) == 2):
-            raise error(
-                TypeError,
-                "scan",
-                "the function must return a pair (carry, y)",
-                describe(found),
-                "Return carry, None if there is no result of each step.",
-            )
-        require_same("scan", "the carry", carry, found[0])
-        carry = found[0]
-        ys, out[0] = pytree.flatten(found[1])
+        carry, y = after_step(carry, f(carry, pytree.unflatten(structure, row)))
+        ys, out[0] = pytree.flatten(y)
         results.append(ys)
     each = zip(*_ordered(results, reverse), strict=True)
     return carry, [_stack(list(column)) for column in each]
+
+
+def after_step(carry: Pytree, found: Any) -> tuple[Pytree, Pytree]:
+    """Return what a step returned, after a check."""
+    if not (isinstance(found, tuple) and len(found) == 2):
+        raise error(
+            TypeError,
+            "scan",
+            "the function must return a pair (carry, y)",
+            describe(found),
+            "Return carry, None if there is no result of each step.",
+        )
+    require_same("scan", "the carry", carry, found[0])
+    return found
 
 
 def _second(f: Step, carry: Pytree, x: Pytree) -> Pytree:

@@ -182,8 +182,17 @@ def is_backward(instruction: Instruction) -> bool:
 
 
 def cost(instruction: Instruction, roots: dict[Variable, Variable]) -> Cost:
-    """Return the cost of a call."""
+    """Return the cost of a call; of a loop, that of all its steps and of the stacks."""
     results = instruction.results
+    if instruction.operation == "loop":
+        step, length = Counts(instruction.statics["body"]).total, _steps(instruction)
+        stacks = sum(v.nbytes for v in _stacks(instruction))
+        return Cost(
+            step.calls * length,
+            step.flops * length,
+            step.read * length + stacks,
+            step.written * length + stacks,
+        )
     if roots[results[0]] is not results[0]:
         return Cost(calls=1)  # a view
     written = sum(v.nbytes for v in results)
@@ -194,6 +203,16 @@ def cost(instruction: Instruction, roots: dict[Variable, Variable]) -> Cost:
         indices = sum(v.nbytes for v in rest)
         read = min(x.nbytes, sum(v.size for v in results) * _width(x)) + indices
     return Cost(1, flops(instruction), read, written)
+
+
+def _steps(instruction: Instruction) -> int:
+    length: int = instruction.statics["length"]
+    return length
+
+
+def _stacks(instruction: Instruction) -> tuple[Variable, ...]:
+    """Return the results of a loop that are stacked."""
+    return instruction.results[instruction.statics["carries"] :]
 
 
 def _width(x: Variable) -> int:
@@ -630,7 +649,7 @@ def alive(program: Program) -> Iterator[int]:
             readers[root] = readers.get(root, 0) + 1
             if root is variable:
                 total += variable.nbytes
-        yield total
+        yield total + _within(instruction)
         for variable in last.get(k, ()):
             root = roots[variable]
             if variable in given:
@@ -638,3 +657,11 @@ def alive(program: Program) -> Iterator[int]:
             readers[root] -= 1
             if not readers[root] and root not in given:
                 total -= root.nbytes
+
+
+def _within(instruction: Instruction) -> int:
+    """Return what a loop needs beside its results: rows to stack, or its last step."""
+    if instruction.operation != "loop":
+        return 0
+    rows = sum(v.nbytes for v in _stacks(instruction))
+    return max(rows, peak_bytes(instruction.statics["body"]))

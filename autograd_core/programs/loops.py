@@ -30,7 +30,7 @@ from autograd_core.operators.calls import (
     zeros_like,
 )
 from autograd_core.operators.closures import closed_over
-from autograd_core.operators.control_flow import require_same
+from autograd_core.operators.control_flow import after_step
 from autograd_core.programs.program import Program, Variable
 from autograd_core.programs.recording import Spec
 from autograd_core.programs.straight_line import straight_line
@@ -305,9 +305,9 @@ def recorded_scan(
         c, x = len(carry), len(carry) + len(xs)
         before = pytree.unflatten(carried, given[:c])
         found = build(given[x:])(before, pytree.unflatten(structure, given[c:x]))
-        require_same("scan", "the carry", before, found[0])
-        ys, out[0] = pytree.flatten(found[1])
-        return [*pytree.flatten(found[0])[0], *(_array(y, like) for y in ys)]
+        after, y = after_step(before, found)
+        ys, out[0] = pytree.flatten(y)
+        return [*pytree.flatten(after)[0], *(_array(y, like) for y in ys)]
 
     rules = LoopRules(body, len(carry), len(xs), length, reverse)
     results = run_loop(rules, [*carry, *xs, *held])

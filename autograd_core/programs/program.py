@@ -333,7 +333,7 @@ class Program:
                 for variable, x in self.constants.items()
             }
         return {
-            variable: x if library.owns(x) else library.asarray(x)
+            variable: x if library.owns(x) else library.asarray(x, copy=True)
             for variable, x in self.constants.items()
         }
 

@@ -624,7 +624,11 @@ def check(program: Program) -> None:
             check_loop(instruction)
             values.update({v: _of_type(v) for v in instruction.results})
         else:
-            instruction.run(values, library.device_of(None))
+            plain = {v: values[v] for v in instruction.operands}
+            if instruction.operation == "array_index":
+                plain |= _masks(instruction, program)
+            instruction.run(plain, library.device_of(None))
+            values.update((v, plain[v]) for v in instruction.results)
         for variable in instruction.results:
             x = values[variable]
             require(
@@ -640,6 +644,16 @@ def _of_type(variable: Variable) -> Any:
     """Return an array without values of the type of a variable."""
     library = backend.backend("abstract")
     return library.empty(variable.shape, dtype=library.dtype(variable.dtype))
+
+
+def _masks(instruction: Instruction, program: Program) -> dict[Variable, Any]:
+    """Return the masks among the keys of an instruction, which say how long it is."""
+    found = {}
+    for variable in variables_in((instruction.statics["key"],)):
+        if variable.dtype == "bool" and variable in program.constants:
+            found[variable] = _of_type(variable)
+            found[variable].data = program.constants[variable]
+    return found
 
 
 def check_loop(instruction: Instruction) -> None:

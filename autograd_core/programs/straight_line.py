@@ -91,7 +91,7 @@ class _Writer:
         name = self.bind(f"held{len(self.scope)}", x)
         if not foreign:
             return name
-        return f"{self.bind('asarray', self.xp.asarray)}({name})"
+        return f"{self.bind('asarray', self.xp.asarray)}({name}, copy=True)"
 
     def write(self, instruction: Instruction) -> None:
         """Write one call."""

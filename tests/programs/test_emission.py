@@ -334,6 +334,32 @@ def test_guards_of_integers():
         function(x + 1, xp=compat)
 
 
+def scanning(w, x):
+    def step(carry, row):
+        h = xp.tanh(carry @ w + row[1:])
+        return h, xp.sum(h)
+
+    return xp.sum(ag.scan(step, xp.zeros(3), x)[1])
+
+
+@pytest.mark.parametrize("of", [scanning, ag.grad(scanning), ag.hessian(scanning)])
+def test_loops_are_loops(of, tmp_path):
+    draw = np.random.default_rng(0)
+    arrays = draw.standard_normal((3, 3)), draw.standard_normal((5, 4))
+    program = trace(of)(*arrays)
+    written = module(program, name="f")
+    assert "def scan(" in written.text
+    assert "for k in reversed(places) if reverse else places:" in written.text
+    (got,) = evaluated(written, "f", *arrays)
+    (expected,) = program.evaluate(arrays)
+    assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+    if shutil.which("ruff"):
+        (tmp_path / "m.py").write_text(written.text)
+        for words in (["format", "--check"], ["check", "--select", "E,F,W,I,B"]):
+            command = ["ruff", *words, "--isolated", str(tmp_path)]
+            assert subprocess.run(command, check=False).returncode == 0
+
+
 @dataclasses.dataclass
 class Layer:
     w: object

@@ -1,18 +1,15 @@
 """The NumPy executor: the bits of evaluation call by call, and memory of its own."""
 
-import threading
-
 import numpy as np
 import pytest
-from autograd_backends.numpy_programs import executor
-from autograd_backends.numpy_programs.layout import is_plain, layouts
 from hypothesis import given, reject
 from operations.test_every_operation import CALLS, name_of
 from programs_support import assert_same_bits, specs
 from support.programs import programs
 
 import autograd_core as ag
-from autograd_core.programs.program import GuardError
+from autograd_backends.numpy_programs import executor
+from autograd_backends.numpy_programs.layout import is_plain, layouts
 from autograd_core.testing.samples import outputs
 
 xp = ag.ops

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from autograd_backends.numpy_programs import calls, clusters, executor, runtime, tiles
 from hypothesis import given
 from hypothesis import strategies as st
 from programs_support import assert_same_bits, specs
@@ -10,6 +9,7 @@ from support.programs import programs
 from test_numpy_executor import assert_runs_as_evaluated, random_gradient
 
 import autograd_core as ag
+from autograd_backends.numpy_programs import calls, clusters, executor, runtime, tiles
 
 xp = ag.ops
 

@@ -187,7 +187,7 @@ def _makes(
 
 
 COMPARISONS = frozenset(
-    ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
+    ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 )
 
 
@@ -419,23 +419,11 @@ def _defaults(function: Any) -> dict[str, Any]:
 
 
 FRESH = frozenset(
-    [
-        "concat",
-        "cumulative_prod",
-        "cumulative_sum",
-        "pad_index",
-        "index_add",
-        "take",
-        "where",
-        "repeat",
-        "roll",
-        "std",
-        "var",
-        "mean",
-        "linalg.inv",
-        "linalg.solve",
-        "linalg.cholesky",
-    ]
+    (
+        *("concat", "repeat", "roll", "take", "where", "pad_index", "index_add"),
+        *("cumulative_prod", "cumulative_sum", "mean", "std", "var"),
+        *("linalg.cholesky", "linalg.inv", "linalg.solve"),
+    )
 )
 """Functions whose results share no memory with what they take."""
 

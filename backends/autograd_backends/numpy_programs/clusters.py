@@ -1,5 +1,4 @@
-"""Which calls are computed together, tile by tile, so that what is between them stays
-in the processor's caches.
+"""Which calls are computed together, tile by tile, so that caches hold what is between.
 
 A cluster is made of calls that commute with cutting arrays along their first axis, or,
 *flat*, with cutting what they hold in the order of memory. A call joins if it reads

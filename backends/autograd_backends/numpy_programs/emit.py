@@ -35,7 +35,8 @@ HELPERS = (
 
 RESERVED = (
     *HELPERS,
-    *("numpy", "empty", "threads", "ThreadPoolExecutor", "GuardError"),
+    *("numpy", "empty", "threads", "GuardError"),
+    *("ThreadPoolExecutor", "wait", "copy_context"),
     *("workspaces", "workspace", "arrays", "i", "j"),
 )
 """Names that the source uses for something else."""
@@ -161,7 +162,8 @@ class Writer:
             "",
         ]
         if "in_threads" in self.helpers:
-            lines += ["from concurrent.futures import ThreadPoolExecutor", ""]
+            lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
+            lines += ["from contextvars import copy_context", ""]
         lines.append("import numpy")
         imports = {
             f.path: name
@@ -324,7 +326,8 @@ class Writer:
     def _array_for(self, y: Variable) -> str:
         """Return the line that takes the array which a loop fills."""
         view = self.plan.views.get(y)
-        return f"{self.variables[y]} = {self._fresh(y) if view is None else self.views[view]}"
+        array = self._fresh(y) if view is None else self.views[view]
+        return f"{self.variables[y]} = {array}"
 
     def _fresh(self, y: Variable) -> str:
         """Return the source of an array for a result."""
@@ -471,7 +474,7 @@ def _noted(line: str, origin: str) -> str:
 def filled(
     head: str, items: Sequence[str], tail: str, always: bool = False
 ) -> list[str]:
-    """Return lines with a list in them, as many items to a line as there is room for."""
+    """Return lines with a list in them, as many items to a line as fit."""
     text = ", ".join(items)
     if len(head) + len(text) + len(tail) <= MOST - 4:
         comma = "," if always and len(items) == 1 else ""

@@ -77,9 +77,9 @@ class Executor:
     def __call__(self, leaves: Sequence[Any]) -> list[Any]:
         """Return the results, in arrays that nobody else holds."""
         for x, (dtype, shape, strides) in zip(leaves, self.expected, strict=True):
-            if x.dtype is not dtype or x.strides != strides or x.shape != shape:
-                if not _is_as_planned(x, dtype, shape):
-                    return self.program.evaluate(leaves)
+            known = x.dtype is dtype and x.strides == strides and x.shape == shape
+            if not known and not _is_as_planned(x, dtype, shape):
+                return self.program.evaluate(leaves)
         y = self.run(*leaves, *self.constants)
         return [y] if self.single else list(y)
 

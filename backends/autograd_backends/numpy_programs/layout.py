@@ -36,38 +36,13 @@ VIEWS: dict[str, Callable[..., Any]] = {
 """Operations that give another view of the same memory."""
 
 ROW_MAJOR = frozenset(
-    [
-        "all",
-        "any",
-        "arange",
-        "array_index",
-        "concat",
-        "cumulative_prod",
-        "cumulative_sum",
-        "empty",
-        "eye",
-        "full",
-        "index_add",
-        "linspace",
-        "max",
-        "mean",
-        "min",
-        "ones",
-        "pad_index",
-        "prod",
-        "repeat",
-        "roll",
-        "stack",
-        "std",
-        "sum",
-        "take",
-        "take_along_axis",
-        "tile",
-        "tril",
-        "triu",
-        "var",
-        "zeros",
-    ]
+    (
+        *("all", "any", "max", "mean", "min", "prod", "std", "sum", "var"),
+        *("arange", "empty", "eye", "full", "linspace", "ones", "zeros"),
+        *("array_index", "take", "take_along_axis", "index_add", "pad_index"),
+        *("concat", "stack", "repeat", "roll", "tile", "tril", "triu"),
+        *("cumulative_prod", "cumulative_sum"),
+    )
 )
 """Operations whose results are C-contiguous if what they take is."""
 

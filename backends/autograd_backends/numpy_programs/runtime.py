@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 # mypy: allow-untyped-defs, allow-untyped-calls
+from concurrent.futures import wait
+from contextvars import copy_context
 from typing import Any
 
 import numpy
@@ -57,12 +59,13 @@ def in_threads(loop, slices, tiles, *arrays):
         for k in places:
             results[k] = loop(*slices[k], *own, *arrays)
 
-    others = [threads.submit(work, own) for own in tiles[1:]]
+    others = [threads.submit(copy_context().run, work, own) for own in tiles[1:]]
     try:
         work(tiles[0])
     finally:
-        for other in others:
-            other.result()
+        wait(others)
+    for other in others:
+        other.result()  # raises what was raised there
     return results
 
 
