@@ -8,6 +8,7 @@ string, or as one line of printable characters in a comment or docstring.
 
 from __future__ import annotations
 
+import ast
 import itertools
 import keyword
 import struct
@@ -162,17 +163,32 @@ def module(
         program, _ = expanded(program)
         program, hosted = expanded(optimise(program, level))
         return Writer(program, name, hosted, beside).module()
-    library = backend.backend(target)
-    write = getattr(type(library), "source", None)
-    if write is None:
+    run = backend.backend(target).compile(replace(program, name=name))
+    text = getattr(run, "source", None)
+    if text is None:
         raise error(
             ValueError,
             "source",
-            "this backend has no source of its own",
+            "this backend has no source of its own for the program",
             repr(target),
             "Use target='xp', which runs on every library.",
         )
-    return Module(write(library, replace(program, name=name)), {})
+    return Module(text, held_by(text, program, name))
+
+
+def held_by(text: str, program: Program, name: str) -> dict[str, Array]:
+    """Return what a program holds by the names under which a backend's source takes it.
+
+    Its function is one of the inputs, and then of these.
+    """
+    (function,) = (
+        each
+        for each in ast.parse(text).body
+        if isinstance(each, ast.FunctionDef) and each.name == name
+    )
+    names = [each.arg for each in function.args.args][len(program.inputs) :]
+    arrays = map(on_host, program.constants.values())
+    return dict(zip(names, arrays, strict=False))
 
 
 def function_name(program: Program) -> str:

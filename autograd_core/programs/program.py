@@ -333,7 +333,7 @@ class Program:
                 for variable, x in self.constants.items()
             }
         return {
-            variable: x if library.owns(x) else library.asarray(x, copy=True)
+            variable: x if library.owns(x) else converted(x, library)
             for variable, x in self.constants.items()
         }
 
@@ -532,6 +532,13 @@ def library_of(leaves: Sequence[Array]) -> backend.Backend:
     """Return the library of the first array, else the default."""
     found = next((x for x in leaves if backend.is_array(x)), None)
     return backend.get_backend() if found is None else backend.backend_of(found)
+
+
+def converted(x: Array, library: backend.Backend) -> Array:
+    """Return a constant as an array of a library that shares no memory with it."""
+    if not getattr(getattr(x, "flags", None), "writeable", True):
+        x = x.copy()  # what cannot be written to PyTorch warns of
+    return library.asarray(x, copy=True)
 
 
 def device_of(leaves: Sequence[Array]) -> Any:

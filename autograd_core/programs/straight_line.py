@@ -20,6 +20,7 @@ from autograd_core.programs.program import (
     Instruction,
     Program,
     Variable,
+    converted,
     device_of,
     guards_of,
     last_uses,
@@ -87,11 +88,12 @@ class _Writer:
         """Return the source of a constant, read anew in each call if it can change."""
         foreign = not self.xp.owns(x)
         if foreign and variable in self.program.own:
-            x, foreign = self.xp.asarray(x, copy=True), False
+            x, foreign = converted(x, self.xp), False
         name = self.bind(f"held{len(self.scope)}", x)
         if not foreign:
             return name
-        return f"{self.bind('asarray', self.xp.asarray)}({name}, copy=True)"
+        convert, to = self.bind("converted", converted), self.bind("xp", self.xp)
+        return f"{convert}({name}, {to})"
 
     def write(self, instruction: Instruction) -> None:
         """Write one call."""

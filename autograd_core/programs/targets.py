@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from traceback import walk_tb
 from types import ModuleType
@@ -59,13 +60,13 @@ def of_file(path: Path) -> ModuleType:
     assert loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    importing(str(path), lambda: loader.exec_module(module))
+    importing(str(path), partial(loader.exec_module, module))
     return module
 
 
 def of_name(name: str) -> ModuleType:
     """Import a module by its name."""
-    return importing(name, lambda: importlib.import_module(name))
+    return importing(name, partial(importlib.import_module, name))
 
 
 def importing(place: str, load: Callable[[], T]) -> T:

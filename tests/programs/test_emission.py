@@ -118,7 +118,11 @@ def test_the_source_needs_only_the_standard(operation):
             continue  # SciPy's functions take no arrays of array-api-strict
         given = [strict.asarray(x) for x in arrays]
         expected = program.evaluate(arrays)
-        if operation.name == "clip" and np.any(arrays[-2] > arrays[-1]):
+        if (
+            operation.name == "clip"
+            and len(arrays) == 3
+            and (np.any(arrays[1] > arrays[2]))
+        ):
             continue  # left open by the standard, refused by array-api-strict
         got = evaluated(written, "f", *given, namespace=strict, to=strict.asarray)
         for x, y in zip(got, map(np.asarray, expected), strict=True):
@@ -187,7 +191,7 @@ def mlp(w1, w2, x, y):
     pred = h @ w2
     residual = pred - y
     loss = xp.mean(residual**2)
-    return loss
+    return loss  # noqa: RET504 (a name to be kept)
 
 
 def test_a_gradient_reads_as_a_person_would_write_it():
@@ -521,23 +525,16 @@ def test_results_do_not_take_the_name_of_an_input():
 # ------------------------------------------------------------------ targets
 
 
-def test_other_targets_are_written_by_their_backends(monkeypatch):
-    from autograd_core.backend import backend
-
-    program = trace(lambda x: x * 2.0)(spec(2))
+def test_other_targets_are_written_by_their_backends():
+    weights = np.random.default_rng(0).standard_normal((3, 4))
+    program = trace(lambda x: xp.sum(xp.tanh(x @ weights), axis=0))(spec((5, 3)))
     with pytest.raises(ValueError, match="no source of its own"):
-        source(
-            program,
-            "array-api-strict"
-            if not hasattr(type(backend("numpy")), "source")
-            else "abstract",
-        )
-
-    def own(library, program):
-        return f"# {library} {program.name}"
-
-    monkeypatch.setattr(type(backend("numpy")), "source", own, raising=False)
-    assert source(program, "numpy", name="g") == "# numpy g"
+        source(program, "abstract")
+    made = module(program, "numpy", name="g")
+    assert "autograd_" not in made.text
+    x = np.random.default_rng(1).standard_normal((5, 3))
+    got = function_in(made.text, "g")(x, *made.constants.values())
+    assert got.tobytes() == program(x).tobytes()
 
 
 def test_what_has_no_formula_says_so(monkeypatch):

@@ -48,7 +48,8 @@ def recorded(f, arrays):
     try:
         return ag.trace(f)(*specs(*arrays))
     except TypeError as refusal:
-        assert "shape depends on values" in str(refusal)
+        if "shape depends on values" not in str(refusal):
+            raise
         pytest.skip("a boolean key")
 
 
@@ -67,7 +68,8 @@ def random_values(program, f=None):
     try:
         return ag.trace(f)(*specs(*program.inputs))
     except TypeError as refusal:
-        assert "shape depends on values" in str(refusal)
+        if "shape depends on values" not in str(refusal):
+            raise
         return reject()
 
 

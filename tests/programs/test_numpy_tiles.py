@@ -158,6 +158,14 @@ def test_random_programs_in_tiles(program, size):
     assert_runs_as_evaluated(random_gradient(program), inputs, tile=size)
 
 
+def test_an_array_that_is_cut_for_one_call_and_whole_for_another():
+    def f(x, w):
+        return xp.sin(x) + xp.sum(w * x, axis=1), xp.cos(x) * w
+
+    arrays = drawn([(30,), (30, 30)], "float64")
+    assert_runs_as_evaluated(ag.trace(f)(*specs(*arrays)), arrays, tile=1000)
+
+
 # ------------------------------------------------------------------ special numbers
 
 

@@ -58,7 +58,7 @@ class Cluster:
     values
         The results of which there are tiles within it.
     reads
-        What it reads from outside.
+        What it reads from outside, and whether that is cut if it is cut by rows.
     needs
         The clusters whose results it reads, directly or not.
     full, leading
@@ -70,7 +70,7 @@ class Cluster:
     modes: set[str]
     members: list[Pair] = field(default_factory=list)
     values: dict[Variable, None] = field(default_factory=dict)
-    reads: dict[Variable, None] = field(default_factory=dict)
+    reads: dict[Variable, bool] = field(default_factory=dict)
     needs: set[Cluster] = field(default_factory=set)
     full: list[Variable] = field(default_factory=list)
     leading: list[Variable] = field(default_factory=list)
@@ -100,8 +100,7 @@ class Clusters:
         if found is not None:
             found.members.append(pair)
             found.needs |= needed
-            outside = [v for v in instruction.operands if v not in found.values]
-            found.reads |= dict.fromkeys(outside)
+            found.reads |= roles(instruction, found)
             y = instruction.results[0]
             if y not in (*found.full, *found.leading):
                 found.values[y] = None
@@ -202,6 +201,9 @@ class Clusters:
         ndim = len(y.shape)
         if is_pointwise(instruction, call):
             inside = [v for v in operands if v in cluster.values]
+            outside = roles(instruction, cluster).items()
+            if any(cluster.reads.get(v, cut) != cut for v, cut in outside):
+                return False  # cut for one call, and whole for another
             return (
                 ndim > 0
                 and y.shape[0] == n
@@ -212,7 +214,7 @@ class Clusters:
             (x,) = operands
             axes = axes_of(instruction, x)
             if 0 not in axes:
-                return x.shape[0] == n and n > 1
+                return x.shape[0] == n and n > 1 and cluster.reads.get(x, True)
             columns = x.size // max(n, 1)
             return (
                 instruction.operation == "sum"
@@ -234,9 +236,18 @@ def is_pointwise(instruction: Instruction, call: Call) -> bool:
     return call.kind == "elementwise" or instruction.operation == "where"
 
 
+def roles(instruction: Instruction, cluster: Cluster) -> dict[Variable, bool]:
+    """Return what a call reads from outside, and whether it is cut by rows with it."""
+    (y,) = instruction.results
+    outside = [v for v in instruction.operands if v not in cluster.values]
+    if instruction.operation in REDUCTIONS:
+        return dict.fromkeys(outside, True)
+    return {v: is_sliced(v, cluster.length, len(y.shape)) for v in outside}
+
+
 def is_sliced(v: Variable, length: int, ndim: int) -> bool:
     """Say whether an operand is cut with a result of so many axes."""
-    return len(v.shape) == ndim and v.shape[0] == length
+    return 0 < len(v.shape) == ndim and v.shape[0] == length
 
 
 def axes_of(instruction: Instruction, x: Variable) -> tuple[int, ...]:
@@ -352,7 +363,8 @@ def _gains(
 ) -> bool:
     """Say whether less is kept for a group than of it, in bytes and time."""
     made = {i.results[0] for i in group}
-    first = min(min(uses[y]) for y in cluster.values if y in uses)
+    results = [i.results[0] for i, _ in cluster.members]
+    first = min(min(uses[y]) for y in results if y in uses)
     last = max(max(uses.get(y, (0,))) for y in made)
     kept = sum(y.nbytes for y in made if y in uses) * (last - first)
     read = {v for i in group for v in i.operands} - made

@@ -35,8 +35,7 @@ HELPERS = (
 
 RESERVED = (
     *HELPERS,
-    *("numpy", "empty", "threads", "GuardError"),
-    *("ThreadPoolExecutor", "wait", "copy_context"),
+    *("numpy", "empty", "GuardError", "ThreadPoolExecutor", "copy_context"),
     *("workspaces", "workspace", "arrays", "i", "j"),
 )
 """Names that the source uses for something else."""
@@ -162,7 +161,7 @@ class Writer:
             "",
         ]
         if "in_threads" in self.helpers:
-            lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
+            lines.append("from concurrent.futures import ThreadPoolExecutor")
             lines += ["from contextvars import copy_context", ""]
         lines.append("import numpy")
         imports = {
@@ -197,8 +196,6 @@ class Writer:
             if name in self.helpers:
                 lines += inspect.getsource(getattr(runtime, name)).splitlines()
                 lines += ["", ""]
-        if "in_threads" in self.helpers:
-            lines = ["threads = ThreadPoolExecutor()", "", "", *lines]
         return lines
 
     def _workspace(self) -> list[str]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 # mypy: allow-untyped-defs, allow-untyped-calls
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
 
 import numpy
-
-threads: Any = None  # a module that needs it has a pool of them
 
 
 def own(y, *arrays):
@@ -59,13 +56,10 @@ def in_threads(loop, slices, tiles, *arrays):
         for k in places:
             results[k] = loop(*slices[k], *own, *arrays)
 
-    others = [threads.submit(copy_context().run, work, own) for own in tiles[1:]]
-    try:
-        work(tiles[0])
-    finally:
-        wait(others)
-    for other in others:
-        other.result()  # raises what was raised there
+    with ThreadPoolExecutor(len(tiles)) as threads:
+        run = [threads.submit(copy_context().run, work, own) for own in tiles]
+    for each in run:
+        each.result()  # raises what was raised there
     return results
 
 
