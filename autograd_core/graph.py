@@ -193,6 +193,10 @@ recording: ContextVar[Any] = ContextVar("recording", default=None)
 """The recording that is under way, to which constants without values belong."""
 
 
+class NoValueError(TypeError):
+    """A value was asked for of an array that is recorded without data."""
+
+
 def before_derivatives(function: Any) -> Any:
     """Return a function as it is to be differentiated: a recording may rewrite it."""
     level = recording.get()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise, repeat
 from operator import index
@@ -17,7 +18,7 @@ from typing import Any
 
 from autograd_core import backend, pytree, tensor
 from autograd_core.errors import describe, error
-from autograd_core.graph import Array, recording
+from autograd_core.graph import Array, NoValueError, recording
 from autograd_core.operators.calls import Arrays, LinearRules, call
 from autograd_core.operators.checkpointing import checkpoint as checkpointed
 from autograd_core.operators.vmap import vmap
@@ -106,7 +107,8 @@ def scan(
         from autograd_core.programs import loops
 
         if loops.is_recorded_anywhere(f, carry, xs):
-            return loops.recorded_scan(f, carry, leaves, structure, count, reverse)
+            with suppress(NoValueError):  # a step asks for values: one after the other
+                return loops.recorded_scan(f, carry, leaves, structure, count, reverse)
     out = [pytree.LEAF]
     loop = partial(_run, f, structure, reverse, out)
     stretch = _stretch("scan", checkpoint, count)
@@ -230,6 +232,8 @@ def _stack(xs: list[Any]) -> Array:
 
 def _unstacked(leaves: Arrays) -> list[Array]:
     (x,) = leaves
+    if len(x.shape) == 1:  # of numbers, which NumPy has a type of its own for
+        return [x[k] for k in range(x.shape[0])]
     return [x[k, ...] for k in range(x.shape[0])]
 
 

@@ -20,7 +20,14 @@ from autograd_core import backend, pytree
 from autograd_core.apply import dispatch
 from autograd_core.batching import refused
 from autograd_core.errors import describe, describe_arguments, dtype_name, error
-from autograd_core.graph import Array, Level, eager, new, recording
+from autograd_core.graph import (
+    Array,
+    Level,
+    NoValueError,
+    eager,
+    new,
+    recording,
+)
 from autograd_core.operation import Operation, registry
 from autograd_core.operators.calls import Arrays, Rules
 from autograd_core.programs.program import (
@@ -432,7 +439,7 @@ class Record(Level):
         """Compute a value from the examples, and make it a guard."""
         if self.examples is None:
             raise error(
-                TypeError,
+                NoValueError,
                 f"{kind.__name__}()",
                 "an array that is recorded without data has no value to decide by",
                 describe(x),

@@ -117,6 +117,8 @@ class Loop:
         The results that are read elsewhere.
     full, leading
         Sums of everything, and over the first axis.
+    cut
+        What it reads from outside that is cut.
     places
         The array in which there is room for the tile of a result.
     tiles
@@ -130,6 +132,7 @@ class Loop:
     visible: list[Variable]
     full: list[Variable]
     leading: list[Variable]
+    cut: set[Variable]
     places: dict[Variable, View] = field(default_factory=dict)
     between: dict[Variable, View] = field(default_factory=dict)
     """Where there is room for what is in between a call."""

@@ -345,7 +345,7 @@ class Writer:
             return name if len(x.shape) < len(summed.shape) else f"{name}[0]"
         if not loop.flat or not x.shape:
             return name
-        if x.size != loop.length or not any(self.known[x] or ()):
+        if x not in loop.cut and x not in loop.visible:
             return f"{name}.reshape(-1)[:1]"
         return name if len(x.shape) == 1 else f"{name}.reshape(-1)"
 
@@ -361,8 +361,8 @@ class Writer:
             *filled(f"def {name}(", ["i", "j", *rooms.values(), *arrays], "):"),
             f'    """Compute {count} results of {kind} i to j."""',
         ]
-        cut = [x for x in self._arrays(loop) if x in self._sliced(loop)]
-        names = [self.variables[x] for x in cut]
+        cut = loop.cut | {*loop.visible} - {*loop.leading}
+        names = [self.variables[x] for x in self._arrays(loop) if x in cut]
         lines += [f"    {x} = {x}[i:j]" for x in names]
         lines += [f"    {room} = {room}[: j - i]" for room in rooms.values()]
         for y, call in loop.members:
@@ -371,21 +371,6 @@ class Writer:
             sums = ", ".join(self.variables[y] for y in loop.full)
             lines.append(f"    return {sums}")
         return lines
-
-    def _sliced(self, loop: Loop) -> set[Variable]:
-        """Return the arrays that a loop cuts."""
-        if loop.flat:
-            return {
-                x
-                for x in self._arrays(loop)
-                if x.size == loop.length and x.shape and any(self.known[x] or ())
-            }
-        cut = set(loop.visible) - set(loop.leading)
-        for y, call in loop.members:
-            for x in call.operands:
-                if is_cut(y, x, call, loop):
-                    cut.add(x)
-        return cut
 
     def _member(
         self, y: Variable, call: Call, loop: Loop, rooms: dict[View, str]
@@ -454,13 +439,6 @@ def calls_in(units: Iterable[Unit]) -> Iterable[Call]:
     for unit in units:
         for _, call in unit.writes if unit.loop is None else unit.loop.members:
             yield call
-
-
-def is_cut(y: Variable, x: Any, call: Call, loop: Loop) -> bool:
-    """Say whether an operand is cut along its first axis with the result."""
-    if not isinstance(x, Variable) or not x.shape or x.shape[0] != loop.length:
-        return False
-    return call.kind == "fresh" or len(x.shape) == len(y.shape)
 
 
 def _noted(line: str, origin: str) -> str:

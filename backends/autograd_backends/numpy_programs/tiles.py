@@ -35,7 +35,7 @@ def units_of(
     """Return what is computed at once: calls, and loops over tiles."""
     visible = read_outside(program, items)
     return [
-        looped(item, visible[item], tile)
+        looped(item, visible[item], tile, known)
         if isinstance(item, Cluster)
         else Unit(
             ((item[0].results, item[1]),), item[0].operands, item[0].results[0].line
@@ -44,7 +44,7 @@ def units_of(
     ]
 
 
-def looped(cluster: Cluster, visible: list[Variable], tile: int) -> Unit:
+def looped(cluster: Cluster, visible: list[Variable], tile: int, known: Known) -> Unit:
     """Return the loop of a cluster."""
     flat = FLAT in cluster.modes
     length = math.prod(cluster.shape) if flat else cluster.length
@@ -60,6 +60,11 @@ def looped(cluster: Cluster, visible: list[Variable], tile: int) -> Unit:
         visible,
         cluster.full,
         cluster.leading,
+        {
+            v
+            for v, by_rows in cluster.reads.items()
+            if (v.size == length and any(known[v] or ()) if flat else by_rows)
+        },
     )
     if any(v.dtype.startswith("complex") for v in cluster.full):
         loop.width = 2
