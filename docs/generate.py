@@ -293,7 +293,7 @@ def output(above: str) -> str:
     for code in chain:
         printed = StringIO()
         with redirect_stdout(printed):
-            exec(compile(code, "<docs>", "exec"), scope)
+            exec(compile(code, "model.py", "exec"), scope)
     return f"```text\n{printed.getvalue().rstrip()}\n```"
 
 

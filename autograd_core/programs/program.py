@@ -249,8 +249,8 @@ class Program:
 
     own: frozenset[Variable] = frozenset()
     """Constants made by the recording, NumPy's arrays that nobody else can write to, as
-    the ones that a gradient starts from. All others may be edited in place any time, and
-    only these may a pass look into."""
+    the ones that a gradient starts from. All others may be edited in place any time,
+    and only these may a pass look into."""
 
     # ---- what it is
 
@@ -441,7 +441,7 @@ class Program:
         return explain(self, level)
 
     def counts(self) -> Any:
-        """Return how often what is called, and flops and bytes, forward and backward."""
+        """Return how often what is called, flops and bytes, forward and backward."""
         from autograd_core.programs.counting import counts
 
         return counts(self)

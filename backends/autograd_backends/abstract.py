@@ -100,7 +100,7 @@ class Abstract(Backend):
     def constant(self, data: Any, *, own: bool = False) -> Any:
         """Return the abstract array of data that are known; in a recording, its own.
 
-        They may be looked into if they are our own; what a user holds may be written to.
+        They may be looked into if they are our own; a user may write to the others.
         """
         made = AbstractArray(data.shape, data.dtype, data, own)
         level = recording.get()

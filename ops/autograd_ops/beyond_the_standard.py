@@ -2,9 +2,9 @@
 
 They are few, and those that programs lean on everywhere: `einsum`, in which much of
 machine learning and physics is written, `interp` and `trapezoid`, the two ends of
-working with tabulated functions, `kron`, and `optimization_barrier`. Where nothing is tracked the library's own
-function is called, or the body where it has none; where something is, the body, so
-that the derivatives are those of its parts.
+working with tabulated functions, `kron`, and `optimization_barrier`. Where nothing is
+tracked the library's own function is called, or the body where it has none; where
+something is, the body, so that the derivatives are those of its parts.
 """
 
 from __future__ import annotations

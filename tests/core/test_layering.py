@@ -20,7 +20,7 @@ CORE = ROOMS["autograd_core"]
 TESTING = CORE / "testing"
 
 CORE_LINES, OPERATOR_LINES = 3_650, 2_100
-PROGRAM_LINES, PASS_LINES, EXECUTOR_LINES = 4_200, 1_000, 1_700
+PROGRAM_LINES, PASS_LINES, EXECUTOR_LINES = 4_500, 1_000, 1_900
 """The reader's evening: code lines of autograd_core, docstrings and comments apart.
 
 Of its `operators` apart, each of which is read for itself, of its `programs` and their

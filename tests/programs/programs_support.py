@@ -13,7 +13,7 @@ def flat(tree: Any) -> list[Any]:
 
 
 def assert_same_bits(got: Any, expected: Any) -> None:
-    """Assert that two pytrees of arrays are equal to the bit, in shape and dtype too."""
+    """Assert that two pytrees of arrays are equal to the bit, shape and dtype too."""
     assert ag.pytree.flatten(got)[1] == ag.pytree.flatten(expected)[1]
     for x, y in zip(flat(got), flat(expected), strict=True):
         x, y = to_numpy(x), to_numpy(y)

@@ -73,7 +73,7 @@ def test_pytrees_and_keywords():
         return {name: params["w"] * x**power, "none": None, "number": 3}
 
     got = step({"w": W}, 2.0 * W, power=2)
-    assert got["number"] == 3 and got["none"] is None
+    assert (got["number"], got["none"]) == (3, None)
     np.testing.assert_array_equal(got["y"], W * 4 * W**2)
     np.testing.assert_array_equal(step({"w": W}, W, power=3, name="z")["z"], W * W**3)
     assert len(step.programs) == 2
@@ -178,6 +178,10 @@ def test_a_function_whose_ways_keep_changing_says_so_once():
     def count(x):
         return x * int(xp.sum(x))
 
+    def check(f):
+        for k in range(20):
+            assert_same_bits(f(np.full(2, float(k))), np.full(2, float(k) * 2 * k))
+
     f = compiled(count)
     with pytest.warns(
         RuntimeWarning,
@@ -185,21 +189,23 @@ def test_a_function_whose_ways_keep_changing_says_so_once():
         r"uncompiled from now on\. Use where or cond instead of Python's if\. \(at .*"
         r"test_compile\.py",
     ):
-        for k in range(20):
-            assert_same_bits(f(np.full(2, float(k))), np.full(2, float(k) * 2 * k))
+        check(f)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_same_bits(f(np.full(2, 50.0)), np.full(2, 5000.0))
 
 
 def test_numbers_that_keep_changing_are_named_once():
+    def check(f):
+        for k in range(80):
+            assert_same_bits(f(W, float(k)), W * k)
+
     f = compiled(lambda x, lr: x * lr)
     with pytest.warns(
         RuntimeWarning,
         match="so many different arguments.*numbers are part of a program",
     ):
-        for k in range(80):
-            assert_same_bits(f(W, float(k)), W * k)
+        check(f)
 
 
 # ------------------------------------------------------------------ what is around it
@@ -267,13 +273,18 @@ def test_what_is_rebound_in_every_call_is_named():
         return x * w
 
     g = compiled(f)
-    with pytest.warns(
-        RuntimeWarning,
-        match=r"closes over float64\[2\].*another in every call.*Pass it as an argument",
-    ):
+
+    def check():
+        nonlocal w
         for k in range(20):
             w = np.full(2, float(k))
             np.testing.assert_array_equal(g(W), W * k)
+
+    with pytest.warns(
+        RuntimeWarning,
+        match=r"closes over float64\[2\].*another in every call.*Pass it as an",
+    ):
+        check()
 
 
 @pytest.mark.parametrize(
@@ -329,7 +340,8 @@ def test_formulas_are_rewritten_before_they_are_differentiated(level):
     w, data, y = 400.0 * np.eye(3), np.eye(3)[[0, 1, 2, 0]], np.eye(3)[[1, 1, 0, 0]]
     value, gradient = compiled(ag.value_and_grad(entropy), level=level)(w, data, y)
     assert value == 200.0
-    assert np.all(np.isfinite(gradient)) and gradient[0, 0] == 0.25
+    assert np.all(np.isfinite(gradient))
+    assert gradient[0, 0] == 0.25
 
 
 # ------------------------------------------------------------------ memory
@@ -406,8 +418,8 @@ def test_an_exception_leaves_it_usable():
         (lambda: ag.compile(3), "compile: "),
         (
             lambda: ag.compile(lambda x: x * float(x))(np.asarray(2.0)),
-            r"float\(\): takes a number out of compile, which would stay the same for all "
-            r"other arguments; got float64\[\]\. Compute with autograd_core\.ops",
+            r"float\(\): takes a number out of compile, which would stay the same for "
+            r"all other arguments; got float64\[\]\. Compute with autograd_core\.ops",
         ),
         (
             lambda: ag.compile(lambda x: x[x > 0.0])(W),
@@ -421,7 +433,7 @@ def test_errors(call, words):
 
 
 def test_wrong_shapes_raise_the_librarys_error_with_the_users_line():
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(ValueError, match=r"matmul|mismatch") as caught:
         ag.compile(loss)(W, W[:1])
     notes = getattr(caught.value, "__notes__", [])
     assert "test_compile.py" in "".join([str(caught.value), *notes])

@@ -118,6 +118,9 @@ def call_of(instruction: Instruction, known: Known) -> Call:
         numpy.dtype(v.dtype).name in WIDER for v in instruction.operands
     ):
         function = function.args[0]  # of double precision it is SciPy's own
+    if operation in ("index_add", "pad_index"):  # methods of the eager backend
+        function = getattr(runtime, operation)
+        return _general(instruction, f"runtime.{operation}", function)
     path = plain_path(operation, function)
     own = None if path else _wrapped(instruction, function)
     if own is not None:
@@ -445,7 +448,7 @@ def _general(instruction: Instruction, path: str, function: Any) -> Call:
     return Call(
         f"{{f}}({', '.join(parts)})",
         tuple(operands),
-        Function(home, None if path else function),
+        Function(home, None if path and not home.startswith("runtime.") else function),
         None,
         kind,
         isinstance(instruction.result, tuple),

@@ -28,7 +28,7 @@ MOST = 88
 """Characters of a line."""
 
 HELPERS = (
-    *("own", "masked", "chosen"),
+    *("own", "pad_index", "index_add", "masked", "chosen"),
     *("rows", "halves", "pairwise", "in_tiles", "in_threads"),
 )
 """Functions of the module `runtime`, in the order in which they are written."""

@@ -63,6 +63,22 @@ def in_threads(loop, slices, tiles, *arrays):
     return results
 
 
+def pad_index(x, *, key, shape):
+    """Return zeros of a shape, with an array at a place."""
+    y = numpy.zeros(shape, x.dtype)
+    y[key] = x
+    return y
+
+
+def index_add(x, positions, *, size):
+    """Return so many zeros, to which elements were added at positions."""
+    if x.dtype == numpy.float64 and x.size:
+        return numpy.bincount(positions, x, size)
+    y = numpy.zeros(size, x.dtype)
+    numpy.add.at(y, positions, x)
+    return y
+
+
 def masked(mask, x, out):
     """Compute ``where(mask, x, 0)`` of bits, without a branch for each element."""
     bits = f"uint{8 * out.itemsize}"
