@@ -11,6 +11,7 @@ plug in behind it. This package is the front door: it brings the operations up.
 """
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 import autograd_backends as _backends  # noqa: F401 (declares the libraries)
@@ -53,7 +54,6 @@ from autograd_core.operators.vmap import vmap
 from autograd_core.programs.compiling import compile
 from autograd_core.programs.program import GuardError, Program
 from autograd_core.programs.recording import placeholder, spec, trace
-from autograd_core.programs.storage import load
 from autograd_core.reverse import grad, stop_gradient, value_and_grad, vjp
 from autograd_core.tensor import Constant, Tensor
 
@@ -110,8 +110,14 @@ __all__ = [
 ]
 
 
+if _TYPE_CHECKING:
+    from autograd_core.programs.storage import load
+
+
 def __getattr__(name: str) -> _Any:
-    """Import the checks when somebody asks for them."""
+    """Import what few programs use when somebody asks for it."""
     if name == "testing":
         return _import_module("autograd_core.testing")
+    if name == "load":  # which needs zipfile, a tenth of the import
+        return _import_module("autograd_core.programs.storage").load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -318,6 +318,12 @@ FIRES: list[Case] = [
         2,
     ),
     ("products with identity", ag.jacfwd(lambda x: MATRIX_HELD @ x), [normal(4)], 2),
+    (
+        "masks of maxima",
+        ag.grad(lambda x, q: xp.sum(xp.maximum(x * q, x * (q - 1.0)))),
+        [X, X],
+        12,
+    ),
 ]
 MATRIX_HELD = normal(3, 4)
 

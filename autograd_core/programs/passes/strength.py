@@ -287,3 +287,52 @@ def is_identity(call: Call, operand: Any) -> bool:
     xp, data = backend("abstract").namespace, call.rewriting.data(operand)
     n, m = data.shape
     return n == m <= 512 and bool(xp.all(data == xp.eye(n, dtype=data.dtype)))
+
+
+# ------------------------------------------------------------------ masks
+
+
+@optimisation("fast", of="where")
+def masks_of_maxima(call: Call) -> Any:
+    """Leave out masks that hold wherever numbers compare, or where there is a zero.
+
+    The gradient of ``maximum(x, y)`` is chosen by ``x > y``, and a tie is shared; where
+    ``x >= y`` does not hold it is zero already, and ``(x >= y) | (y >= x)`` fails for
+    nan only.
+    """
+    mask, (chosen, other) = call.static("condition"), call.arguments
+    if call.number(other) != 0 or not isinstance(chosen, Variable):
+        return None
+    if chosen.shape != call.result.shape or chosen.dtype != call.result.dtype:
+        return None
+    always = call.made_by(mask, "bitwise_or", "logical_or")
+    if always is not None:
+        one, two = (comparison(call, x) for x in always.instruction.operands)
+        holds = one is not None and two is not None and one == two[::-1]
+    else:
+        order = comparison(call, mask)
+        holds = order is not None and is_zero_beside(call, chosen, order)
+    return call.array(chosen) if holds else None
+
+
+def comparison(call: Call, mask: Any) -> tuple[Any, ...] | None:
+    """Return the operands of ``x >= y``, None of anything else."""
+    found = call.made_by(mask, "greater_equal")
+    return None if found is None else found.instruction.operands
+
+
+def is_zero_beside(call: Call, x: Any, order: tuple[Any, ...]) -> bool:
+    """Say whether an array is a multiple of one that is chosen where ``x >= y``."""
+    scaled = call.made_by(x, "multiply", "negative")
+    if scaled is not None:
+        return any(is_zero_beside(call, each, order) for each in scaled.arguments)
+    outer = call.made_by(x, "where")
+    if outer is None:
+        return False
+    inner = call.made_by(outer.arguments[1], "where")
+    greater = call.made_by(outer.static("condition"), "greater")
+    if inner is None or greater is None or call.number(inner.arguments[1]) != 0:
+        return False
+    tie = call.made_by(inner.static("condition"), "equal")
+    same = tie is not None and set(tie.instruction.operands) == set(order)
+    return same and greater.instruction.operands == order
