@@ -13,6 +13,7 @@ from autograd_core import backend as libraries
 from autograd_core import pytree
 from autograd_core.errors import describe, error, user_line
 from autograd_core.graph import Array
+from autograd_core.programs import loops  # noqa: F401 (declares the operation)
 from autograd_core.programs.program import GuardError, Program
 from autograd_core.programs.recording import recorded
 from autograd_core.programs.surroundings import Surroundings

@@ -379,7 +379,7 @@ def loop_forward(xp: Backend, /, *leaves: Array, body: Program, **sizes: Any) ->
 _bodies: WeakKeyDictionary[Program, dict[Backend, Any]] = WeakKeyDictionary()
 
 LOOP = Operation(loop, ("leaves",), variadic=True)
-LOOP.is_composite = True
+LOOP.extension, LOOP.is_composite = "programs", True  # no function of the namespace
 LOOP.function = loop
 registry["loop"] = LOOP
 backend.implement("loop", loop_forward)

@@ -20,17 +20,31 @@ from autograd_core.programs.program import Instruction, Program, Variable
 
 Strides: TypeAlias = tuple[int, ...]
 
+
+
+def _indexed(x: Any, key: Any) -> Any:
+    return x[key]
+
+
+def _transposed(x: Any) -> Any:
+    return x.swapaxes(-1, -2)
+
+
+def _reshaped(x: Any, shape: Any, copy: bool | None = None) -> Any:
+    return x.reshape(shape, copy=False)
+
+
 VIEWS: dict[str, Callable[..., Any]] = {
-    "basic_index": lambda x, key: x[key],
+    "basic_index": _indexed,
     "broadcast_to": numpy.broadcast_to,
     "expand_dims": numpy.expand_dims,
     "flip": numpy.flip,
     "imag": numpy.imag,
-    "matrix_transpose": lambda x: x.swapaxes(-1, -2),
+    "matrix_transpose": _transposed,
     "moveaxis": numpy.moveaxis,
     "permute_dims": numpy.transpose,
     "real": numpy.real,
-    "reshape": lambda x, shape, copy=None: x.reshape(shape, copy=False),
+    "reshape": _reshaped,
     "squeeze": numpy.squeeze,
 }
 """Operations that give another view of the same memory."""
