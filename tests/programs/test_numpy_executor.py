@@ -164,3 +164,13 @@ def test_inputs_of_other_layouts(change):
     got = executor(program)(changed)
     for x, y in zip(got, program.evaluate(changed), strict=True):
         assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
+
+
+def test_pythons_booleans_among_operands():
+    def f(x):
+        return xp.where(xp.logical_or(x > 0, False), x, 0.0), xp.logical_and(
+            x > 0, True
+        )
+
+    x = np.asarray([1.0, -1.0, 2.0])
+    assert_same_bits(ag.compile(f)(x), f(x))

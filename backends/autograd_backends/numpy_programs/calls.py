@@ -222,7 +222,11 @@ def _makes(
 ) -> bool:
     """Say whether a universal function gives the dtype of a result by itself."""
     kinds = [
-        numpy.dtype(x.dtype) if isinstance(x, (Variable, Number)) else type(x)
+        numpy.dtype(x.dtype)
+        if isinstance(x, (Variable, Number))
+        else numpy.dtype(bool)  # which is not weak
+        if isinstance(x, bool)
+        else type(x)
         for x in operands
     ]
     resolved = function.resolve_dtypes((*kinds, *[None] * function.nout))

@@ -21,7 +21,6 @@ from autograd_core.programs.program import Instruction, Program, Variable
 Strides: TypeAlias = tuple[int, ...]
 
 
-
 def _indexed(x: Any, key: Any) -> Any:
     return x[key]
 
