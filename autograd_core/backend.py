@@ -267,8 +267,8 @@ class Backend:
         """Return what runs a program: a function of arrays, one for each input.
 
         It raises `GuardError` where the recorded code would take another path. Results
-        are memory that nobody else holds. What a library does not know among the
-        options it may ignore.
+        share memory where those of the recorded calls do. What a library does not know
+        among the options it may ignore.
         """
         from autograd_core.programs.straight_line import straight_line
 

@@ -160,6 +160,8 @@ class Compiled:
         """Bind to an object, as a method is: its attributes are what it closes over."""
         if instance is None:
             return self
+        if not hasattr(instance, "__dict__"):
+            return MethodType(self, instance)
         name = f"_compiled_{self.function.__name__}"
         bound = vars(instance).get(name)
         if bound is None:
@@ -167,6 +169,15 @@ class Compiled:
             bound = Compiled(method, self.level, self.library, self.options)
             vars(instance)[name] = bound
         return bound
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Pickle and copy as functions are, by name; of an object's own, nothing.
+
+        What is compiled for an object is kept in it, and made again when it is missing.
+        """
+        if isinstance(self.function, MethodType):
+            return _nothing, ()
+        return self.__qualname__
 
     @property
     def programs(self) -> list[Program]:
@@ -307,6 +318,10 @@ class Compiled:
             RuntimeWarning,
             stacklevel=4,
         )
+
+
+def _nothing() -> None:
+    return None
 
 
 def _kind(x: Any) -> Any:

@@ -1,5 +1,7 @@
 """`compile`: the same results as the function's own, whatever it is called with."""
 
+import copy
+import pickle
 import threading
 import warnings
 from functools import partial
@@ -114,6 +116,41 @@ def test_it_is_a_decorator_with_options_and_for_methods():
     np.testing.assert_array_equal(one.predict(X), X @ np.full(2, 4.0) * 0.5)
     assert Model.predict.__name__ == "predict"
     assert Model.predict.__doc__ == "Predict."
+
+
+class Scaled:
+    def __init__(self):
+        self.scale = 2.0
+
+    @ag.compile
+    def times(self, x):
+        return x * self.scale
+
+
+def test_objects_with_compiled_methods_are_copied_and_pickled():
+    one = Scaled()
+    assert_same_bits(one.times(W), 2.0 * W)
+    for other in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        other.scale = 3.0
+        assert_same_bits(other.times(W), 3.0 * W)
+        assert_same_bits(one.times(W), 2.0 * W)
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+
+
+def test_objects_without_a_dict_have_compiled_methods_too():
+    class Slotted:
+        __slots__ = ("w",)
+
+        @ag.compile
+        def times(self, x):
+            return x * 2.0
+
+    assert_same_bits(Slotted().times(W), 2.0 * W)
+
+
+@ag.compile
+def doubled(x):
+    return x * 2.0
 
 
 def test_it_composes_with_transforms_from_outside():
