@@ -177,7 +177,7 @@ class Compiled:
         """
         if isinstance(self.function, MethodType):
             return _nothing, ()
-        return self.__qualname__
+        return str(vars(self).get("__qualname__", self.function))
 
     @property
     def programs(self) -> list[Program]:
