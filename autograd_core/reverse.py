@@ -12,12 +12,14 @@ from autograd_core.edges import carried, conjugate
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array, Leaf, Level, Node, before_derivatives
 from autograd_core.masks import Masked, joined, plain
+from autograd_core.operation import registry
 from autograd_core.tensor import (
     Tensor,
     Tracked,
     is_array,
     is_complex,
     is_differentiable,
+    is_recorded,
     leaf_of,
     lowest,
     namespace_of,
@@ -492,4 +494,6 @@ def _stopped(x: Any) -> Any:
     if not isinstance(x, Tracked):
         return x
     y = stopped(x)
+    if is_recorded(y):
+        return registry["stop_gradient"].function(y)
     return y if isinstance(y, Tracked) else backend.backend_of(y).unshared(y)

@@ -11,6 +11,7 @@ from autograd_core.backend import get_backend
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
 from autograd_core.programs.program import Program, Variable
+from autograd_core.programs.surroundings import is_same
 from autograd_core.tensor import is_array
 
 
@@ -18,13 +19,13 @@ def leaves_of(
     program: Program, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
 ) -> list[Array]:
     """Return an array for each input, from arguments or by the inputs' names."""
+    leaves, signature = pytree.flatten((arguments, dict(keywords)))
     names = {v.name for v in program.inputs}
-    if not arguments and keywords and not names.isdisjoint(keywords):
+    named = not names.isdisjoint(keywords) or not keywords
+    if signature != program.signature and not arguments and named:
         found = _by_name(program, keywords)
-    elif not arguments and not keywords and program.inputs:
-        found = _by_name(program, {})
     else:
-        found = _by_place(program, arguments, keywords)
+        found = _by_place(program, leaves, signature)
     found = [as_array(x) for x in found]
     for variable, x in zip(program.inputs, found, strict=True):
         _require_type(program, variable, x)
@@ -63,9 +64,8 @@ def _by_name(program: Program, keywords: Mapping[str, Any]) -> list[Array]:
 
 
 def _by_place(
-    program: Program, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+    program: Program, leaves: list[Any], signature: pytree.Structure
 ) -> list[Array]:
-    leaves, signature = pytree.flatten((arguments, dict(keywords)))
     if signature != program.signature:
         raise error(
             TypeError,
@@ -76,7 +76,7 @@ def _by_place(
         )
     paths = list(pytree.paths(signature))
     for k, recorded in program.fixed.items():
-        if leaves[k] is not recorded and leaves[k] != recorded:
+        if not is_same(leaves[k], recorded):
             raise error(
                 ValueError,
                 program.name,

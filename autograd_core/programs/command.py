@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, signature, unwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,13 @@ from autograd_core import backend, tensor
 from autograd_core.programs.emission import Module, module
 from autograd_core.programs.passes import LEVELS
 from autograd_core.programs.recording import Spec, placeholder, trace
-from autograd_core.programs.targets import UsageError, loaded, raised
+from autograd_core.programs.targets import (
+    UsageError,
+    is_path,
+    loaded,
+    raised,
+    with_places_in,
+)
 from autograd_core.reverse import grad, value_and_grad
 
 DONE, UNUSABLE = 0, 2
@@ -101,7 +107,7 @@ def add_emit(commands: Any) -> None:
     emit.add_argument("--name", default="", help="what the function is called")
     emit.add_argument(
         "--output",
-        type=Path,
+        type=file_of_module,
         metavar="MODULE.py",
         help="where to write it; large arrays go beside it, into MODULE.npz",
     )
@@ -142,8 +148,23 @@ def specs(text: str) -> dict[str, Spec]:
         try:
             found[name] = placeholder(name, shape, dtype)
         except ValueError as fault:
-            raise argparse.ArgumentTypeError(str(fault)) from fault
+            text = with_places_in(str(fault), ())
+            raise argparse.ArgumentTypeError(text) from fault
     return found
+
+
+def file_of_module(text: str) -> Path:
+    """Read ``MODULE.py``.
+
+    Examples
+    --------
+    >>> file_of_module("written.py").name
+    'written.py'
+    """
+    path = Path(text)
+    if path.suffix != ".py":
+        raise argparse.ArgumentTypeError(f"{text!r} is no file of Python, MODULE.py")
+    return path
 
 
 # ------------------------------------------------------------------ the command
@@ -154,6 +175,8 @@ def run_emit(options: argparse.Namespace) -> int:
     function = loaded(options.function)
     given = {name: x for each in options.spec for name, x in each.items()}
     called, arguments = call_of(function, options.function, given)
+    if options.output is not None:
+        refuse_source_of(function, options.function, options.output)
     made = written(differentiated(called, options), arguments, options)
     if options.output is None:
         if made.constants:
@@ -208,6 +231,18 @@ def differentiated(
         function, 0 if options.argnums is None else options.argnums
     )
     return derivative
+
+
+def refuse_source_of(function: Callable[..., Any], target: str, path: Path) -> None:
+    """Raise if a file is the one that a function was read from."""
+    place = target.partition("::")[0]
+    module = None if is_path(place) else getattr(sys.modules[place], "__file__", None)
+    code = getattr(unwrap(function), "__code__", None)
+    for file in (place, module, getattr(code, "co_filename", None)):
+        if file and path.exists() and Path(file).exists() and path.samefile(file):
+            raise UsageError(
+                f"--output {path} holds the source of {target}. Give another file."
+            )
 
 
 def save(made: Module, path: Path) -> None:

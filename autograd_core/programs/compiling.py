@@ -15,8 +15,13 @@ from autograd_core.errors import describe, error, user_line
 from autograd_core.graph import Array
 from autograd_core.programs import loops  # noqa: F401 (declares the operation)
 from autograd_core.programs.program import GuardError, Program
-from autograd_core.programs.recording import recorded
-from autograd_core.programs.surroundings import Surroundings
+from autograd_core.programs.recording import Spec, recorded
+from autograd_core.programs.surroundings import (
+    OWN_KEYS,
+    VALUES,
+    Place,
+    Surroundings,
+)
 from autograd_core.tensor import Tracked, is_array
 from autograd_core.transform import Pytree, require_count, require_function
 
@@ -128,10 +133,13 @@ class Path:
 class Variant:
     """The programs for one kind of arguments: a path for each way through the code."""
 
-    __slots__ = ("paths", "places", "surroundings")
+    __slots__ = ("held", "paths", "places", "surroundings")
 
-    def __init__(self, places: tuple[int, ...], surroundings: Surroundings) -> None:
+    def __init__(
+        self, places: tuple[int, ...], surroundings: Surroundings, held: list[Any]
+    ) -> None:
         self.places, self.surroundings = places, surroundings
+        self.held = held  # so that the identities in the key stay their own
         self.paths: list[Path] = []
 
 
@@ -158,16 +166,17 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind to an object, as a method is: its attributes are what it closes over."""
-        if instance is None:
+        if instance is None or isinstance(self.function, staticmethod):
             return self
-        if not hasattr(instance, "__dict__"):
+        kept = getattr(instance, "__dict__", None)
+        if not isinstance(kept, dict):
             return MethodType(self, instance)
-        name = f"_compiled_{self.function.__name__}"
-        bound = vars(instance).get(name)
-        if bound is None:
+        name = f"{OWN_KEYS}{getattr(self, '__name__', '')}_{id(self)}"
+        bound = kept.get(name)
+        if bound is None or bound.function.__self__ is not instance:  # of a copy
             method = MethodType(self.function, instance)
             bound = Compiled(method, self.level, self.library, self.options)
-            vars(instance)[name] = bound
+            kept[name] = bound
         return bound
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -184,7 +193,7 @@ class Compiled:
         """What was recorded and optimised so far."""
         return [p.program for v in list(self._variants.values()) for p in v.paths]
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> Pytree:
+    def __call__(self, /, *arguments: Any, **keywords: Any) -> Pytree:
         """Run the program for these arguments, recorded now if there is none."""
         if self._given_up:
             return self.function(*arguments, **keywords)
@@ -196,13 +205,11 @@ class Compiled:
             key = (signature, *map(_kind, leaves))
         variant = self._variants.get(key)
         if variant is None:
-            if any(isinstance(x, Tracked) for x in leaves):
-                return self.function(*arguments, **keywords)
             variant = self._new_variant(key, leaves)
-        elif variant.surroundings.reads and variant.surroundings.changed():
-            variant = self._again(key, leaves, variant)
-            if variant is None:
-                return self.function(*arguments, **keywords)
+        elif changed := variant.surroundings.changed():
+            variant = self._again(key, leaves, changed)
+        if variant is None:
+            return self.function(*arguments, **keywords)
         given = [leaves[k] for k in variant.places]
         if self.library is not None:
             given = [self.library.asarray(x) for x in given]
@@ -218,31 +225,43 @@ class Compiled:
 
     # ---- recording
 
-    def _new_variant(self, key: Any, leaves: Sequence[Any]) -> Variant:
-        """Return what holds the programs for another kind of arguments."""
+    def _new_variant(self, key: Any, leaves: Sequence[Any]) -> Variant | None:
+        """Return what holds the programs for another kind of arguments.
+
+        None where the function is to run as it is, as something is tracked.
+        """
+        for x in leaves:
+            if isinstance(x, Spec):
+                raise error(
+                    TypeError,
+                    "compile",
+                    "the compiled function takes arrays",
+                    repr(x),
+                    "Use autograd_core.trace for a program without data.",
+                )
         with self._lock:
+            objects = [x for x in leaves if not is_array(x)]
+            surroundings = Surroundings(self.function, *objects)
+            if surroundings.are_tracked or any(isinstance(x, Tracked) for x in leaves):
+                return None
             places = tuple(k for k, x in enumerate(leaves) if is_array(x))
-            objects = [x for x in leaves if hasattr(x, "__dict__")]
-            variant = Variant(places, Surroundings(self.function, *objects))
+            variant = Variant(places, surroundings, objects)
             return self._variants.setdefault(key, variant)
 
     def _again(
-        self, key: Any, leaves: Sequence[Any], variant: Variant
+        self, key: Any, leaves: Sequence[Any], changed: tuple[Place, Any]
     ) -> Variant | None:
         """Forget the programs of a function that closes over something else now."""
-        changed = variant.surroundings.changed()
-        if changed is None:
-            return variant
         self._recorded += 1
         if self._recorded > PATHS:
-            _, _, name, value = changed
+            (_, _, name), value = changed
             self._give_up(
                 f"closes over {describe(value)} (in {name!r}), which is another in "
                 "every call",
                 "Pass it as an argument.",
             )
             return None
-        del self._variants[key]
+        self._variants.pop(key, None)
         return self._new_variant(key, leaves)
 
     def _new_path(
@@ -258,7 +277,7 @@ class Compiled:
             self._give_up(
                 "was recorded for so many "
                 + ("different arguments" if numbers else "ways through its code"),
-                "Python's numbers are part of a program: pass arrays. "
+                "Python's numbers and functions are part of a program: pass arrays."
                 if numbers
                 else "Use where or cond instead of Python's if.",
             )
@@ -328,6 +347,6 @@ def _kind(x: Any) -> Any:
     """Return what a program depends on of an argument's leaf."""
     if is_array(x):
         return type(x), x.dtype, x.shape
-    if isinstance(x, float):
-        return float, x.hex()
-    return type(x), x
+    if isinstance(x, VALUES):
+        return type(x), repr(x)
+    return type(x), id(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import count
 from typing import Any
 
 from autograd_core import pytree
@@ -52,7 +53,8 @@ def pushforward(program: Program, wrt: str | Sequence[str] | None) -> Program:
 
         return jvp(of_chosen, tuple(primals[k] for k in places), tangents)
 
-    tangents = [_beside(program.inputs[k], "dot") for k in places]
+    taken = {v.name for v in program.inputs}
+    tangents = [_beside(program.inputs[k], "dot", taken) for k in places]
     made = recorded(push, [*_specs(program.inputs), *tangents], {})
     return replace(made, name=f"jvp_of_{program.name}")
 
@@ -77,10 +79,8 @@ def pullback(program: Program, wrt: str | Sequence[str] | None) -> Program:
         return y, back(pytree.unflatten(program.structure, cotangents))
 
     results = [y for y in program.outputs if isinstance(y, Variable)]
-    bars = [
-        Spec(y.shape, y.dtype, f"{y.name or f'y{k}'}_bar")
-        for k, y in enumerate(results)
-    ]
+    taken = {v.name for v in program.inputs}
+    bars = [_beside(y, "bar", taken, f"y{k}") for k, y in enumerate(results)]
     made = recorded(pull, [*_specs(program.inputs), *bars], {})
     return replace(made, name=f"vjp_of_{program.name}")
 
@@ -114,5 +114,13 @@ def _specs(variables: Sequence[Variable]) -> list[Spec]:
     return [Spec(v.shape, v.dtype, v.name) for v in variables]
 
 
-def _beside(variable: Variable, suffix: str) -> Spec:
-    return Spec(variable.shape, variable.dtype, f"{variable.name}_{suffix}")
+def _beside(
+    variable: Variable, suffix: str, taken: set[str], otherwise: str = ""
+) -> Spec:
+    """Describe an input like a variable, with a name of its own."""
+    base = name = f"{variable.name or otherwise}_{suffix}"
+    number = count(1)
+    while name in taken:
+        name = f"{base}_{next(number)}"
+    taken.add(name)
+    return Spec(variable.shape, variable.dtype, name)

@@ -8,11 +8,9 @@ string, or as one line of printable characters in a comment or docstring.
 
 from __future__ import annotations
 
-import ast
 import itertools
 import keyword
 import struct
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -37,7 +35,7 @@ from autograd_core.programs.expressions import (
     quoted,
     unary,
 )
-from autograd_core.programs.naming import key_text, names_of
+from autograd_core.programs.naming import is_identifier, key_text, names_of
 from autograd_core.programs.passes import optimise
 from autograd_core.programs.program import (
     DEVICE,
@@ -120,7 +118,8 @@ def source(
     target
         ``"xp"``: a function of arrays and of their namespace, of any library that
         complies with the Array API standard. Else the name of a backend that writes
-        source of its own, ``"numpy"``.
+        source of its own: ``"numpy"``, whose function takes by position, after its
+        inputs, the arrays of more than 8 elements that the program holds.
     name
         What the function is called, by default as the recorded function.
     level
@@ -129,10 +128,10 @@ def source(
     Raises
     ------
     ValueError
-        If the backend writes no source, there is no such level, or the name is no
-        identifier.
+        If the backend writes no source, there is no such target or level, or the name
+        is no identifier.
     NotImplementedError
-        If an operation cannot be written in calls of the standard.
+        If an operation cannot be written in calls of the standard, or of the target.
     """
     return module(program, target, name=name, level=level).text
 
@@ -163,32 +162,32 @@ def module(
         program, _ = expanded(program)
         program, hosted = expanded(optimise(program, level))
         return Writer(program, name, hosted, beside).module()
-    run = backend.backend(target).compile(replace(program, name=name))
-    text = getattr(run, "source", None)
-    if text is None:
+    run = backend_of(target).compile(replace(program, name=name))
+    if hasattr(run, "module"):
+        written: Module = run.module(beside)
+        return written
+    loops = any(each.operation == "loop" for each in program.instructions)
+    raise error(
+        NotImplementedError if loops else ValueError,
+        "source",
+        f"target {target!r} writes no {'loops' if loops else 'source of its own'}",
+        f"the program {program.name}",
+        "Use target='xp', which runs on every library.",
+    )
+
+
+def backend_of(target: str) -> backend.Backend:
+    """Return the backend of a target."""
+    try:
+        return backend.backend(target)
+    except ValueError as cause:
         raise error(
             ValueError,
             "source",
-            "this backend has no source of its own for the program",
+            "the target must be 'xp' or a backend that writes source of its own",
             repr(target),
-            "Use target='xp', which runs on every library.",
-        )
-    return Module(text, held_by(text, program, name))
-
-
-def held_by(text: str, program: Program, name: str) -> dict[str, Array]:
-    """Return what a program holds by the names under which a backend's source takes it.
-
-    Its function is one of the inputs, and then of these.
-    """
-    (function,) = (
-        each
-        for each in ast.parse(text).body
-        if isinstance(each, ast.FunctionDef) and each.name == name
-    )
-    names = [each.arg for each in function.args.args][len(program.inputs) :]
-    arrays = map(on_host, program.constants.values())
-    return dict(zip(names, arrays, strict=False))
+            "Use 'xp', for any library, or 'numpy'.",
+        ) from cause
 
 
 def function_name(program: Program) -> str:
@@ -523,7 +522,7 @@ class Writer:
     def _constants(self) -> None:
         """Write what the program holds: short ones where they are used, once."""
         for variable in self.program.constants:
-            x = self._constant(self.arrays[variable])
+            x = constant_source(self.arrays[variable], "xp", self.device)
             if x is None:
                 text = self.named.get(variable, "") or self._constant_name()
                 self.named[variable] = text
@@ -557,38 +556,10 @@ class Writer:
         self.taken.add(f"c{number}")
         return f"c{number}"
 
-    def _constant(self, x: Array) -> Expression | None:
-        """Return the source of an array, None if it is too large for source."""
-        if x.size == 0:
-            return self._created("zeros", x, shape_text(x.shape))
-        value = uniform_value(x)
-        if value is not None:
-            shape = shape_text(x.shape)
-            is_number = x.dtype.kind in "fiu"
-            plain = {"0.0": "zeros", "1.0": "ones", "0": "zeros", "1": "ones"}
-            text = value_text(value, x.dtype.name)
-            if is_number and text in plain:
-                return self._created(plain[text], x, shape)
-            return self._created("full", x, shape, number(text))
-        if is_identity(x):
-            square = self._created("eye", x, number(str(x.shape[0])))
-            if x.ndim == 2:
-                return square
-            return call("xp.reshape", [square, shape_text(x.shape)])
-        if is_count(x):
-            counted = self._created("arange", x, number(str(x.size)))
-            if x.ndim == 1:
-                return counted
-            return call("xp.reshape", [counted, shape_text(x.shape)])
-        if x.size <= SMALL:
-            return self._created("asarray", x, nested(x.tolist(), x.dtype.name))
-        return None
-
-    def _created(self, function: str, x: Array, *given: Expression) -> Expression:
-        named = [labelled("dtype=", name(f"xp.{x.dtype.name}"))]
-        if self.has_device:
-            named.append(labelled("device=", name("device")))
-        return call(f"xp.{function}", [*given, *named])
+    @property
+    def device(self) -> str:
+        """What new arrays are told of the device, if anything."""
+        return "device" if self.has_device else ""
 
     # ---- expressions
 
@@ -865,9 +836,8 @@ def input_names(program: Program, reserved: Collection[str]) -> list[str]:
 
 def is_input_name(text: str) -> bool:
     """Say whether the name of an input may stand in source as it is."""
-    normal = unicodedata.normalize("NFKC", text) == text
-    plain = text.isidentifier() and not keyword.iskeyword(text)
-    return normal and plain and text not in RESERVED and len(text) <= LONGEST
+    plain = is_identifier(text) and not keyword.iskeyword(text)
+    return plain and text not in RESERVED and len(text) <= LONGEST
 
 
 # ------------------------------------------------------------------ texts
@@ -921,19 +891,19 @@ def no_literal(value: Any) -> TypeError:
     )
 
 
-def value_text(value: Any, dtype: str) -> str:
+def value_text(value: Any, dtype: str, xp: str = "xp") -> str:
     """Return a number as source: the shortest that gives the same bits in its dtype."""
     if isinstance(value, bool):
         return repr(value)
     if isinstance(value, int):
         return repr(int(value))
     if isinstance(value, complex):
-        parts = [value_text(part, "float64") for part in (value.real, value.imag)]
+        parts = [value_text(x, "float64", xp) for x in (value.real, value.imag)]
         return f"complex({', '.join(parts)})"
     if value != value:
-        return "xp.nan"
+        return f"{xp}.nan"
     if value in (inf, -inf):
-        return "xp.inf" if value > 0 else "-xp.inf"
+        return f"{xp}.inf" if value > 0 else f"-{xp}.inf"
     whole = float_text(value)
     if dtype != "float32" or len(whole) < 9:
         return whole
@@ -947,14 +917,53 @@ def float_text(value: float) -> str:
     return repr(float(value)).replace("e+", "e")
 
 
-def nested(values: Any, dtype: str) -> Expression:
+def nested(values: Any, dtype: str, xp: str = "xp") -> Expression:
     """Return nested lists of numbers as source."""
     if isinstance(values, list):
-        return bracketed("[", [nested(part, dtype) for part in values], "]")
-    return number(value_text(values, dtype))
+        return bracketed("[", [nested(part, dtype, xp) for part in values], "]")
+    return number(value_text(values, dtype, xp))
 
 
 # ------------------------------------------------------------------ constants
+
+
+def constant_source(x: Array, xp: str, device: str = "") -> Expression | None:
+    """Return the source of an array, None if it is too large for source.
+
+    Parameters
+    ----------
+    x
+        NumPy's array.
+    xp
+        What the namespace is called in which it is created.
+    device
+        The source of a device, "" for none.
+    """
+
+    def created(function: str, *given: Expression) -> Expression:
+        named = [labelled("dtype=", name(f"{xp}.{x.dtype.name}"))]
+        named += [labelled("device=", name(device))] if device else []
+        return call(f"{xp}.{function}", [*given, *named])
+
+    shape = shape_text(x.shape)
+    if x.size == 0:
+        return created("zeros", shape)
+    value = uniform_value(x)
+    if value is not None:
+        plain = {"0.0": "zeros", "1.0": "ones", "0": "zeros", "1": "ones"}
+        text = value_text(value, x.dtype.name, xp)
+        if x.dtype.kind in "fiu" and text in plain:
+            return created(plain[text], shape)
+        return created("full", shape, number(text))
+    if is_identity(x):
+        square = created("eye", number(str(x.shape[0])))
+        return square if x.ndim == 2 else call(f"{xp}.reshape", [square, shape])
+    if is_count(x):
+        counted = created("arange", number(str(x.size)))
+        return counted if x.ndim == 1 else call(f"{xp}.reshape", [counted, shape])
+    if x.size <= SMALL:
+        return created("asarray", nested(x.tolist(), x.dtype.name, xp))
+    return None
 
 
 def on_host(x: Array) -> Any:

@@ -7,6 +7,7 @@ a string.
 from __future__ import annotations
 
 import keyword
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -34,6 +35,15 @@ def names_of(program: Program, reserved: Iterable[str] = ()) -> dict[Variable, s
         for variable in instruction.results:
             found[variable] = _free(_identifier(variable.name) or "v", taken, last)
     return found
+
+
+def is_identifier(name: str) -> bool:
+    """Say whether a name is an identifier as Python keeps it, which is normal.
+
+    Others would become the same in source, or be refused there.
+    """
+    normal = unicodedata.normalize("NFKC", name) == name
+    return name.isidentifier() and normal and name != "__debug__"
 
 
 def _identifier(name: str) -> str:

@@ -25,14 +25,16 @@ from autograd_core.transform import Pytree
 def stabilised(function: Callable[..., Pytree], library: Backend) -> Callable[..., Any]:
     """Return a function whose formulas are replaced by more accurate ones.
 
-    Where it cannot be recorded without data, as its control flow asks for values, it is
-    the function itself.
+    Where it cannot be recorded without data, as its control flow asks for values, or
+    has rules of its own in it, it is the function itself.
     """
 
     def evaluate(*arguments: Any) -> Pytree:
         try:
             program, held = _recorded(function, arguments, library)
         except (TypeError, ValueError):
+            return function(*arguments)
+        if any(each.operation == "own_rule" for each in program.instructions):
             return function(*arguments)
         leaves = [x for x in pytree.flatten(arguments)[0] if is_array(x)]
         results = optimise(program, "stable").evaluate([*leaves, *held])

@@ -280,7 +280,7 @@ class Program:
 
     # ---- running it
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+    def __call__(self, /, *arguments: Any, **keywords: Any) -> Any:
         """Evaluate the program on arrays, of the library that they belong to.
 
         Arguments are those of the recorded function, or, by keyword only, the inputs

@@ -29,7 +29,9 @@ from autograd_core.graph import (
     recording,
 )
 from autograd_core.operation import Operation, registry
-from autograd_core.operators.calls import Arrays, Rules
+from autograd_core.operators.calls import Arrays, PullRules, PushRules, Rules
+from autograd_core.programs.naming import is_identifier
+from autograd_core.programs.opaque import own_rule
 from autograd_core.programs.program import (
     DEVICE,
     DType,
@@ -45,6 +47,7 @@ from autograd_core.tensor import (
     Recorded,
     Tracked,
     is_array,
+    is_recorded,
 )
 from autograd_core.transform import Pytree, require_function
 
@@ -121,11 +124,11 @@ def placeholder(
     array([3., 8.])
     """
     what = "placeholder" if name else "spec"
-    if not isinstance(name, str) or (name and not name.isidentifier()):
+    if not isinstance(name, str) or (name and not is_identifier(name)):
         raise error(
             TypeError if not isinstance(name, str) else ValueError,
             what,
-            "the name must be an identifier of Python",
+            "the name must be an identifier of Python, in Unicode's normal form NFKC",
             repr(name),
             "Use letters, digits and underscores.",
         )
@@ -354,7 +357,13 @@ class Record(Level):
     def call(self, rules: Rules, leaves: Arrays) -> list[Any]:
         """Record what a function with rules of its own does."""
         record = getattr(rules, "record", None)
-        return rules.value(leaves) if record is None else record(self, leaves)
+        if record is not None:
+            found: list[Any] = record(self, leaves)
+            return found
+        ys = rules.value(leaves)
+        if not isinstance(rules, (PushRules, PullRules)):
+            return ys
+        return [own_rule(y, name=rules.name) if is_recorded(y) else y for y in ys]
 
     def lowered(self, value: Any) -> Any:
         """Return a value one level down, where everything is abstract."""
@@ -675,7 +684,7 @@ def input_name(function: Callable[..., Any], path: str) -> str:
     else:
         parts = parts[1:]
     name = "_".join(parts)
-    return name if name.isidentifier() else f"x_{name}"
+    return name if is_identifier(name) else f"x_{name}"
 
 
 def _parameter(function: Callable[..., Any], place: int) -> str:

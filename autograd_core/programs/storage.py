@@ -28,6 +28,7 @@ from autograd_core.errors import describe, dtype_name, error
 from autograd_core.graph import Array
 from autograd_core.operation import registry
 from autograd_core.programs.loops import LOOP
+from autograd_core.programs.naming import is_identifier
 from autograd_core.programs.program import (
     DEVICE,
     DType,
@@ -402,7 +403,7 @@ class Reader:
         require(type(dtype) is str and dtype in DTYPES, f"the dtype {dtype!r:.60}")
         texts = type(name) is str and type(line) is str
         require(texts and len(name) + len(line) <= 2 * LONGEST_NAME, "a name or line")
-        require(not name or name.isidentifier(), f"the name {name!r:.60}")
+        require(not name or is_identifier(name), f"the name {name!r:.60}")
         made = Variable(tuple(lengths), dtype, name, line)
         self.variables.append(made)
         return made

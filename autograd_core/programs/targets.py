@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from traceback import walk_tb
@@ -16,6 +17,12 @@ from typing import Any, TypeVar
 from autograd_core.errors import OURS
 
 T = TypeVar("T")
+
+PLACE = re.compile(r" \(at (.+?):\d+\)")
+"""Where the user called, as the words of an error end with it."""
+
+LIBRARIES = OURS | {"importlib"}
+"""Packages whose lines say nothing to the user."""
 
 IN_PACKAGE = "The file belongs to a package: give package.module::function."
 
@@ -102,11 +109,27 @@ def raised(cause: BaseException) -> str:
     """Say what was raised and where: ``ValueError: no (at model.py:12)``."""
     texts = [str(cause), *getattr(cause, "__notes__", ())]
     text = "; ".join(" ".join(text.split()).rstrip(".") for text in texts)
-    place = ""
+    places = users_places(cause)
+    text = with_places_in(text, [file for file, _ in places])
+    if places and "(at " not in text:
+        text += " (at {}:{})".format(*places[-1])
+    return f"{type(cause).__name__}: {text}"
+
+
+def users_places(cause: BaseException) -> list[tuple[str, int]]:
+    """Return the files and lines of an exception that no library owns."""
+    found = []
     for frame, line in walk_tb(cause.__traceback__):
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         file = frame.f_code.co_filename
-        library = package in OURS or file.startswith("<") or "site-packages" in file
-        if not library and "(at " not in text:
-            place = f" (at {file}:{line})"
-    return f"{type(cause).__name__}: {text}{place}"
+        library = (
+            package in LIBRARIES or file.startswith("<") or "site-packages" in file
+        )
+        if not library:
+            found.append((file, line))
+    return found
+
+
+def with_places_in(text: str, files: Collection[str]) -> str:
+    """Return the words of an error without lines of other files: the command's own."""
+    return PLACE.sub(lambda found: found[0] if found[1] in files else "", text)

@@ -5,6 +5,7 @@ import pickle
 import threading
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,17 +83,17 @@ def test_pytrees_and_keywords():
 
 
 def test_shapes_and_dtypes_are_recorded_once_each():
-    calls = []
+    log = SimpleNamespace(calls=0)  # of a list the growing length would be noticed
 
     @ag.compile
     def f(x):
-        calls.append(x.dtype)
+        log.calls += 1
         return xp.sin(x)
 
     for x in (W, W, W.astype("float32"), X, X, W.astype("float32")):
         assert_same_bits(f(x), np.sin(x))
     assert len(f.programs) == 3
-    assert len(calls) == 6  # each is recorded a second time, to see that it is the same
+    assert log.calls == 6  # each is recorded a second time, to see that it is the same
 
 
 def test_it_is_a_decorator_with_options_and_for_methods():
@@ -240,7 +241,7 @@ def test_numbers_that_keep_changing_are_named_once():
     f = compiled(lambda x, lr: x * lr)
     with pytest.warns(
         RuntimeWarning,
-        match="so many different arguments.*numbers are part of a program",
+        match="so many different arguments.*numbers and functions are part of",
     ):
         check(f)
 
@@ -379,6 +380,134 @@ def test_formulas_are_rewritten_before_they_are_differentiated(level):
     assert value == 200.0
     assert np.all(np.isfinite(gradient))
     assert gradient[0, 0] == 0.25
+
+
+def test_all_that_a_function_reads_is_watched(monkeypatch):
+    """Each of these once kept what it had been recorded with."""
+    options, hooks, place = {}, [], slice(0, 1)
+
+    def f(x):
+        y = x * options.get("scale", 1.0) + len(hooks)
+        return y[place]
+
+    g = compiled(f)
+    assert_same_bits(g(W), f(W))
+    options["scale"] = 3.0
+    assert_same_bits(g(W), f(W))
+    hooks.append(None)
+    assert_same_bits(g(W), f(W))
+    place = slice(1, 2)
+    assert_same_bits(g(W), f(W))
+
+    def inner(x):
+        return ag.grad(lambda v: xp.sum(v * v) * rate)(x)
+
+    g = compiled(inner)
+    assert_same_bits(g(W), inner(W))
+    monkeypatch.setitem(globals(), "rate", 7.0)
+    assert_same_bits(g(W), inner(W))
+
+    def with_default(x, c=2.0):
+        return x * c
+
+    g = compiled(with_default)
+    assert_same_bits(g(W), 2.0 * W)
+    with_default.__defaults__ = (5.0,)
+    assert_same_bits(g(W), 5.0 * W)
+
+
+def test_attributes_of_classes_are_watched():
+    class Base:
+        factor = 2.0
+
+        @ag.compile
+        def times(self, x):
+            return x * self.factor
+
+    class Derived(Base):
+        @ag.compile
+        def times(self, x):
+            return super().times(x) + 1.0
+
+        @staticmethod
+        @ag.compile
+        def thrice(x):
+            return 3.0 * x
+
+        @classmethod
+        @ag.compile
+        def by_factor(cls, x):
+            return x * cls.factor
+
+        twice = ag.compile(lambda self, x: 2.0 * x)
+        four_times = ag.compile(lambda self, x: 4.0 * x)
+
+    one = Derived()
+    assert_same_bits(one.times(W), 2.0 * W + 1.0)
+    Base.factor = 5.0
+    assert_same_bits(one.times(W), 5.0 * W + 1.0)
+    one.factor = 7.0
+    assert_same_bits(one.times(W), 7.0 * W + 1.0)
+    other = copy.copy(one)
+    other.factor = 1.0
+    assert_same_bits(other.times(W), W + 1.0)
+    assert_same_bits(one.times(W), 7.0 * W + 1.0)
+    assert_same_bits(one.twice(W), 2.0 * W)
+    assert_same_bits(one.four_times(W), 4.0 * W)
+    assert_same_bits(one.thrice(W), 3.0 * W)
+    assert_same_bits(Derived.by_factor(W), 5.0 * W)
+
+
+def test_arguments_that_are_equal_but_not_the_same():
+    class Equal:
+        def __init__(self, scale):
+            self.scale = scale
+
+        def __eq__(self, other):
+            return True
+
+        def __hash__(self):
+            return 0
+
+    f = compiled(lambda x, other: x * other.scale)
+    assert_same_bits(f(W, Equal(2.0)), 2.0 * W)
+    assert_same_bits(f(W, Equal(5.0)), 5.0 * W)
+    g = compiled(lambda x, some: x * len(some))
+    assert_same_bits(g(W, {1, 2}), 2 * W)
+    h = compiled(lambda x, z: z * x)
+    for z in (complex(1, -0.0), complex(1, 0.0)):
+        assert_same_bits(h(W, z), z * W)
+
+
+def test_tracked_arrays_around_it_are_differentiated():
+    f = ag.grad(lambda w: ag.compile(lambda x: xp.sum(x * w))(W))
+    assert_same_bits(f(W), W)
+
+
+@pytest.mark.parametrize("level", ["exact", "stable", "fast"])
+def test_rules_of_ones_own_are_kept(level):
+    @ag.custom_vjp
+    def clipped(x):
+        return x * 1.0
+
+    clipped.defvjp(lambda x: (x, None), lambda _, t: (xp.clip(t, -0.1, 0.1),))
+
+    @ag.custom_jvp
+    def through(x):
+        return xp.sign(x)
+
+    through.defjvp(lambda p, t: (through(p[0]), 2.0 * t[0]))
+    x = np.asarray([1.0, -2.0, 3.0])
+    for f in (
+        lambda x: xp.sum(ag.stop_gradient(x) * x),
+        lambda x: xp.sum(ag.gradient_hook(x, lambda t: t * 10.0)),
+        lambda x: xp.sum(clipped(x) * 5.0),
+        lambda x: xp.sum(through(x) * x),
+        lambda x: xp.sum(ag.checkpoint(lambda x: ag.stop_gradient(x) * x)(x)),
+    ):
+        for transform in (ag.grad, ag.value_and_grad, lambda f: ag.jacrev(ag.grad(f))):
+            expected = transform(f)(x)
+            assert_same_bits(compiled(transform(f), level=level)(x), expected)
 
 
 # ------------------------------------------------------------------ memory

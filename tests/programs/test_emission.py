@@ -514,6 +514,26 @@ def test_inputs_may_have_the_names_that_the_source_uses():
     assert got.tolist() == [28.0, 28.0]
 
 
+@pytest.mark.parametrize("name", ["\ufb01", "__debug__", "a b", "\u00b5", "1"])
+def test_names_that_python_changes_or_refuses_are_refused(name):
+    with pytest.raises(ValueError, match="placeholder: the name must be an identifier"):
+        ag.placeholder(name, 3)
+
+
+@pytest.mark.parametrize("target", ["xp", "numpy"])
+def test_names_in_other_alphabets_are_kept(target):
+    program = trace(lambda a, b: a - b)(ag.placeholder("λ", 2), ag.placeholder("ä", 2))
+    function = function_in(source(program, target, name="f"), "f")
+    keywords = {"xp": np} if target == "xp" else {}
+    got = function(λ=np.ones(2), ä=np.zeros(2), **keywords)
+    assert got.tolist() == program(λ=np.ones(2), ä=np.zeros(2)).tolist() == [1.0, 1.0]
+
+
+def test_arguments_of_any_keyword_get_names_that_may_stand_in_source():
+    program = trace(lambda **given: given["__debug__"] * 2)(**{"__debug__": spec(2)})
+    assert program.inputs[0].name == "x___debug__"
+
+
 def test_results_do_not_take_the_name_of_an_input():
     program = trace(lambda x: xp.exp(x) + xp.exp(x))(placeholder("v1", 2))
     for each in program.instructions:
@@ -530,6 +550,8 @@ def test_other_targets_are_written_by_their_backends():
     program = trace(lambda x: xp.sum(xp.tanh(x @ weights), axis=0))(spec((5, 3)))
     with pytest.raises(ValueError, match="no source of its own"):
         source(program, "abstract")
+    with pytest.raises(ValueError, match=r"source: the target .*; got 'fortran'\. Use"):
+        source(program, "fortran")
     made = module(program, "numpy", name="g")
     assert "autograd_" not in made.text
     x = np.random.default_rng(1).standard_normal((5, 3))

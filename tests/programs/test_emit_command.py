@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 
@@ -216,6 +217,75 @@ def test_what_cannot_be_done_is_said(model, capsys, words, said):
 @pytest.mark.parametrize(
     "words",
     [
+        ["--output", "model.py"],
+        ["--output", "other/../model.py"],
+        ["--output", "linked.py"],
+    ],
+)
+@pytest.mark.parametrize("place", ["model.py", "./model.py", "model"])
+def test_the_functions_own_file_is_not_overwritten(model, capsys, place, words):
+    (model / "other").mkdir()
+    (model / "linked.py").symlink_to(model / "model.py")
+    sys.path.insert(0, str(model))
+    assert run(f"{place}::with_control_flow", *words) == 2
+    assert "holds the source of" in capsys.readouterr().err
+    assert (model / "model.py").read_text() == MODEL
+
+
+def test_nor_is_that_of_a_function_that_a_module_imported(model, capsys):
+    (model / "front.py").write_text("from model import with_control_flow as f\n")
+    assert run("front.py::f", "--output", "model.py") == 2
+    assert (model / "model.py").read_text() == MODEL
+    assert run("front.py::f", "--output", "front.py") == 2
+    assert run("front.py::f", "--output", "written.py") == 0
+    assert run("front.py::f", "--output", "written.py", "--grad") == 0
+    assert "def f_gradient" in (model / "written.py").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model.py::loss", "--spec", "x=float64[2]", "--target", "fortran"],
+        ["model.py::with_control_flow", "--target", "fortran"],
+        ["model.py::with_control_flow", "--spec", "x=float64[2]"],
+        ["model.py::loss", "--spec", "x=float65[2]"],
+        ["model.py::loss", "--spec", "__debug__=float64[2]"],
+        ["model.py::failing", "--spec", "x=float64[2]"],
+        ["nowhere::f"],
+    ],
+    ids=range(7),
+)
+def test_errors_name_no_line_but_the_users(model, words):
+    paths = os.pathsep.join(map(str, ROOMS))
+    done = subprocess.run(
+        [sys.executable, "-m", "autograd_core", "emit", *words],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert set(re.findall(r"\(at (.*?):", done.stderr)) <= {"model.py"}
+
+
+def test_small_arrays_stand_in_the_source_for_numpy(model, capsys):
+    words = ["--grad", "--target", "numpy", "--spec"]
+    assert run("model.py::with_control_flow", "--grad", "--target", "numpy") == 0
+    assert "The program holds" not in capsys.readouterr().out
+    assert run("model.py::holding", *words, "x=float64[4,3]") == 2
+    assert "Give --output" in capsys.readouterr().err
+    words += ["x=float64[4,3]", "--output", "written.py"]
+    assert run("model.py::holding", *words) == 0
+    assert "as in written.npz" in (model / "written.py").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--output", ""],
+        ["--output", "."],
+        ["--output", "written.npz"],
         ["--spec", "x"],
         ["--spec", "x=float64"],
         ["--spec", "x=float65[3]"],

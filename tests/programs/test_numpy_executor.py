@@ -1,5 +1,7 @@
 """The NumPy executor: the bits of evaluation call by call, and memory of its own."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, reject
@@ -8,8 +10,9 @@ from programs_support import assert_same_bits, specs
 from support.programs import programs
 
 import autograd_core as ag
-from autograd_backends.numpy_programs import executor
+from autograd_backends.numpy_programs import Executor, executor
 from autograd_backends.numpy_programs.layout import is_plain, layouts
+from autograd_core.programs.emission import module
 from autograd_core.testing.samples import outputs
 
 xp = ag.ops
@@ -131,6 +134,127 @@ def test_random_programs(program):
     assert_runs_as_evaluated(made, inputs)
     assert_layouts_are_known(made, inputs)
     assert_runs_as_evaluated(random_values(program), inputs)
+
+
+# ------------------------------------------------------------------ as source
+
+
+def drawn(*shapes):
+    random = np.random.default_rng(0)
+    return [random.normal(size=shape) for shape in shapes]
+
+
+def alone(program, *arrays):
+    """Return what the source for NumPy computes, and what it was given."""
+    made = module(program, "numpy", name="f")
+    assert "autograd_" not in made.text
+    scope = {}
+    exec(made.text, scope)
+    return scope["f"](*arrays, *made.constants.values()), made
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        *(np.asarray(x) for x in (2.5, -0.0, np.nan, -np.inf, True)),
+        np.asarray([1e20, 5e-324, np.nan, -np.inf, 0.1]),
+        np.asarray([0.1, 1 / 3, 1e-45], dtype=np.float32),
+        np.asarray([1 - 2j, complex(-0.0, np.inf)]),
+        np.asarray([True, False]),
+        np.asarray([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]).T,
+        np.zeros((3, 0)),
+        np.full((30, 40), 0.1),
+        np.asfortranarray(np.full((30, 40), 0.1)),
+        np.broadcast_to(np.float64(2.5), (1000, 1000)),
+        np.broadcast_to([[0.1], [0.2], [0.3]], (3, 200)),
+    ],
+    ids=lambda x: f"{x.dtype.name}{list(x.shape)}",
+)
+def test_small_arrays_stand_in_the_source_with_their_layout(held):
+    program = ag.trace(lambda x: (x * 2.0, held, xp.any(held)))(ag.spec(3))
+    (_, got, _), made = alone(program, np.ones(3))
+    assert not made.constants
+    assert (got.shape, got.dtype) == (held.shape, held.dtype)
+    assert got.tobytes("A") == held.copy("K").tobytes("A")
+    assert got.flags.writeable
+
+
+def test_large_arrays_are_parameters_that_the_docstring_names():
+    held, small = drawn((3, 4), (4,))
+    program = ag.trace(lambda x: xp.sum(x @ held + small))(ag.spec((5, 3)))
+    (x,) = drawn((5, 3))
+    got, made = alone(program, x)
+    assert_same_bits(got, program(x))
+    assert [y.shape for y in made.constants.values()] == [(3, 4)]
+    (name,) = made.constants
+    assert f"The program holds {name}: float64[3,4]." in made.text
+    beside = module(program, "numpy", beside='a"""b.npz').text
+    assert 'as in a\\"\\"\\"b.npz.' in beside
+
+
+@pytest.mark.parametrize(
+    "transform", [lambda f: f, ag.grad, ag.value_and_grad, ag.hessian]
+)
+def test_gradients_run_alone(transform):
+    weights = np.random.default_rng(0).normal(size=(3, 2))
+
+    def loss(x):
+        return xp.mean(xp.tanh(x @ weights) ** 2) + xp.sum(xp.mean(x, axis=0)[1:])
+
+    (x,) = drawn((4, 3))
+    program = ag.trace(transform(loss))(x)
+    got, made = alone(program, x)
+    assert not made.constants
+    for y, expected in zip(
+        got if isinstance(got, tuple) else (got,), program.evaluate([x]), strict=True
+    ):
+        assert_same_bits(np.asarray(y), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (lambda x: xp.sort(x, descending=True), "sort"),
+        (lambda x: xp.log_sum_exp(x), "log_sum_exp"),
+        (lambda x: xp.sort(xp.einsum("i->i", x), descending=True), "einsum, sort"),
+        (ag.grad(ag.checkpoint(lambda x: xp.sum(xp.sin(x)))), "optimization_barrier"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_what_numpy_has_no_function_for_is_named(function, named):
+    program = ag.trace(function)(ag.spec(3))
+    said = rf"source: target 'numpy' .*; got a program with {named}\. Use target='xp'"
+    with pytest.raises(NotImplementedError, match=said):
+        program.source("numpy")
+    x = np.asarray([1.0, 3.0, 2.0])
+    assert_same_bits(executor(program)([x])[0], program.evaluate([x])[0])
+
+
+def test_loops_have_no_source_for_numpy():
+    def f(x):
+        return ag.scan(lambda c, row: (c + row, None), 0.0, x)[0]
+
+    said = "target 'numpy' writes no loops; .* Use target='xp'"
+    with pytest.raises(NotImplementedError, match=said):
+        ag.trace(f)(ag.spec(20)).source("numpy")
+
+
+def test_results_that_are_no_arrays_have_no_source():
+    program = ag.trace(lambda x: x * 2.0)(ag.spec(2))
+    program = dataclasses.replace(program, outputs=(object(),))
+    with pytest.raises(TypeError, match="no literal in source"):
+        module(program, "numpy")
+
+
+def test_writing_source_runs_nothing(monkeypatch):
+    program = ag.trace(lambda x, y: xp.sin(x * y) + x)(ag.spec(2**46), ag.spec(2**46))
+
+    def forbidden(run):
+        raise AssertionError
+
+    monkeypatch.setattr(Executor, "run", property(forbidden))
+    text = program.source("numpy")
+    assert f"rows({2**46}, " in text
 
 
 # ------------------------------------------------------------------ other layouts

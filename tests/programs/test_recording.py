@@ -149,6 +149,39 @@ def test_custom_rules_checkpoints_and_loops_are_recorded():
         assert_same_bits(ag.trace(g)(ag.spec(3))(x), g(x))
 
 
+def test_programs_do_not_forget_rules_of_ones_own():
+    """Differentiated as programs: what was stopped stays so, the rest raises."""
+    stopped = ag.trace(lambda x: xp.sum(ag.stop_gradient(x) * x))(ag.spec(3))
+    x = np.asarray([1.0, 2.0, 3.0])
+    assert_same_bits(stopped.grad()(x), x)
+    assert_same_bits(ag.grad(stopped)(x), x)
+    hooked = ag.trace(lambda x: xp.sum(ag.gradient_hook(x, lambda t: 2 * t)))(
+        ag.spec(3)
+    )
+    words = "gradient_hook: was recorded as what it computes, without its own rule"
+    for differentiate in (hooked.grad, hooked.jvp, lambda: ag.grad(hooked)(x)):
+        with pytest.raises(NotImplementedError, match=words):
+            differentiate()
+
+
+def test_a_call_as_it_was_recorded():
+    program = ag.trace(lambda y, n: y * n)(y=ag.spec(3), n=2.0)
+    x = np.asarray([1.0, 2.0, 3.0])
+    assert_same_bits(program(y=x, n=2.0), 2.0 * x)
+    assert_same_bits(program(y=x), 2.0 * x)
+    program = ag.trace(lambda y, n: y * n)(ag.spec(3), 1)
+    for wrong in (x, True, 1.0, "1"):
+        with pytest.raises(ValueError, match="was recorded as 1, which is part of the"):
+            program(x, wrong)
+
+
+def test_inputs_may_be_called_anything():
+    program = ag.trace(lambda self, x: self * x)(ag.spec(()), ag.spec(()))
+    assert program(self=2.0, x=3.0) == 6.0
+    twice = ag.trace(lambda x: x**3)(ag.spec(())).jvp().jvp("x")
+    assert [v.name for v in twice.inputs] == ["x", "x_dot", "x_dot_1"]
+
+
 # ------------------------------------------------------------------ how it prints
 
 

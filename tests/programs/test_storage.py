@@ -407,6 +407,8 @@ EDITS = {
     "with a result": lambda d: d["instructions"][0][3][0].__setitem__(0, [7]),
     "of no array": lambda d: d["instructions"][0].__setitem__(1, [1.0, 2.0]),
     "the name 'a b'": lambda d: d["inputs"][0].__setitem__(2, "a b"),
+    "the name '\ufb01'": lambda d: d["inputs"][0].__setitem__(2, "\ufb01"),
+    "the name '__debug__'": lambda d: d["inputs"][0].__setitem__(2, "__debug__"),
     "without a name": lambda d: d["inputs"][0].__setitem__(2, ""),
     "two inputs": lambda d: d["inputs"][0].__setitem__(2, d["inputs"][1][2]),
     "the dtype 'O'": lambda d: d["inputs"][0].__setitem__(1, "O"),

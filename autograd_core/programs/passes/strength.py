@@ -15,6 +15,38 @@ HIGHEST = 8
 """The power up to which products are cheaper than ``pow``."""
 
 
+# ------------------------------------------------------------------ range
+
+
+def is_normal(number: float, dtype: str) -> bool:
+    """Say whether a dtype holds a number as precisely as others: not 0, not infinity.
+
+    One that a pass computes from literals may not be: 1e-4 times 1e-4 is 0 in float16.
+    """
+    limits = backend("abstract").namespace.finfo(dtype)
+    return float(limits.smallest_normal) <= abs(number) <= float(limits.max)
+
+
+def has_room(dtype: str) -> bool:
+    """Say whether intermediate results may be of another size than they were.
+
+    Not in float16, where 300 times 300 is infinity. What float32 and float64 hold is
+    seldom so close to their limits.
+    """
+    return dtype != "float16"
+
+
+def may_wait(number: float, dtype: str) -> bool:
+    """Say whether to multiply by a number after a sum or a product, not before.
+
+    What is computed until then is larger or smaller by that number. So that this tells
+    within the last few powers of ten of the dtype's range only, it is moderate.
+    """
+    epsilon = float(backend("abstract").namespace.finfo(dtype).eps)
+    room = 1 / epsilon if has_room(dtype) else 1.0
+    return 1 / room <= abs(number) <= room
+
+
 # ------------------------------------------------------------------ powers, quotients
 
 
@@ -23,7 +55,8 @@ def powers(call: Call) -> Any:
     """Write ``x**3`` as ``x * x * x``, ``x**0.5`` as a root, ``x**-1`` as ``1 / x``.
 
     A power takes a logarithm and an exponential, or a loop that no processor can do for
-    several elements at a time: 7 times as long as three products.
+    several elements at a time: 7 times as long as three products. ``x**-0.5`` and
+    ``x**-1.5`` stay: of -infinity they are 0, but the root is nan.
     """
     power = call.number(call.arguments[1])
     floating = not call.result.dtype.startswith(("int", "uint"))
@@ -31,14 +64,15 @@ def powers(call: Call) -> Any:
         return None
     if abs(power) > HIGHEST or 2 * power != int(2 * power) or power == 0:
         return None
-    if not floating and (power < 0 or power != int(power)):
+    inverse, half = power < 0, power != int(power)
+    if (inverse and half) or ((inverse or half) and not floating):
         return None
     x, whole = call.array(call.x), abs(int(power))
     y = product(x, whole) if whole else None
-    if abs(power) != whole:
+    if half:
         root = call.xp.sqrt(x)
         y = root if y is None else y * root
-    return y if power > 0 else 1 / y  # type: ignore[operator]
+    return 1 / y if inverse else y  # type: ignore[operator]
 
 
 def product(x: Any, power: int) -> Any:
@@ -53,9 +87,9 @@ def product(x: Any, power: int) -> Any:
 def quotients(call: Call) -> Any:
     """Write ``x / 3`` as ``x * (1 / 3)``: a division takes twice as long."""
     number = call.number(call.arguments[1])
-    if number is None or not call.result.dtype.startswith("float"):
+    if number is None or isinstance(number, complex) or number == 0:
         return None
-    if isinstance(number, complex) or number == 0 or not math.isfinite(1 / number):
+    if not is_real(call) or not is_normal(1 / number, call.result.dtype):
         return None
     return call.array(call.x) * (1 / number)
 
@@ -63,6 +97,8 @@ def quotients(call: Call) -> Any:
 @optimisation("fast", of="divide reciprocal")
 def shared_reciprocals(call: Call) -> Any:
     """Where ``1 / y`` has been computed, multiply by it instead of dividing again."""
+    if not has_room(call.result.dtype):
+        return None
     reciprocals = call.rewriting.notes.setdefault("reciprocals", {})
     if call.operation == "reciprocal":
         reciprocals[call.x] = call.result
@@ -109,6 +145,7 @@ def scalars(call: Call) -> Any:
     """
     if not is_real(call):
         return None
+    dtype = call.result.dtype
     if call.operation == "negative":
         found = scaled(call, call.x)
         return found and call.array(found[0]) * -found[1]
@@ -116,10 +153,13 @@ def scalars(call: Call) -> Any:
     factors = [scaled(call, x) for x in call.arguments]
     for number, factor in zip(numbers, factors[::-1], strict=True):
         if isinstance(number, int | float) and factor is not None:
-            return call.array(factor[0]) * (number * factor[1])
+            both = number * factor[1]
+            return call.array(factor[0]) * both if is_normal(both, dtype) else None
     if None in factors or call.x is call.arguments[1]:
         return None
     (x, a), (y, b) = factors  # type: ignore[misc]
+    if not (may_wait(a, dtype) and may_wait(b, dtype)):
+        return None
     return (a * b) * (call.array(x) * call.array(y))
 
 
@@ -133,7 +173,9 @@ def scalars_of_sums(call: Call) -> Any:
         return None
     for k, operand in enumerate(call.arguments):
         found = scaled(call, operand)
-        if found is not None and call.result.size < found[0].size:
+        if found is None or not may_wait(found[1], call.result.dtype):
+            continue
+        if call.result.size < found[0].size:
             operands = call.arrays()
             operands[k] = call.array(found[0])
             statics = dict(call.instruction.statics)
@@ -166,8 +208,10 @@ def sums_of_broadcasts(call: Call) -> Any:
         return None
     keepdims = call.static("keepdims")
     kept = [n for k, n in enumerate(before) if keepdims or k not in axes]
-    y = call.xp.reshape(call.array(source.x), tuple(kept))
-    y = y * math.prod(shape[k] for k in axes)
+    times = math.prod(shape[k] for k in axes)
+    if not is_normal(times, call.result.dtype):
+        return None  # the sum of nothing is 0, and 0 times infinity is not
+    y = call.xp.reshape(call.array(source.x), tuple(kept)) * times
     is_whole = y.shape == call.result.shape
     return y if is_whole else call.xp.broadcast_to(y, call.result.shape)
 
@@ -241,7 +285,7 @@ def order_of_products(call: Call) -> Any:
     an ``n`` by ``m`` times an ``m`` by ``k`` matrix takes ``n * m * k`` products.
     """
     first, second = call.arguments
-    if not are_matrices(call.arguments):
+    if not are_matrices(call.arguments) or not has_room(call.result.dtype):
         return None
     left, right = call.made_by(first, "matmul"), call.made_by(second, "matmul")
     if left and call.is_read_once(first) and are_matrices(left.arguments):

@@ -14,7 +14,19 @@ from autograd_backends.numpy_programs import runtime
 from autograd_backends.numpy_programs.buffers import Buffer, Loop, Plan, Unit, View
 from autograd_backends.numpy_programs.calls import Call, Function, Held, Known, Number
 from autograd_backends.numpy_programs.layout import is_row_major
-from autograd_core.programs.emission import printable
+from autograd_core.errors import error
+from autograd_core.graph import Array
+from autograd_core.programs import expressions
+from autograd_core.programs.emission import (
+    Module,
+    constant_source,
+    in_docstring,
+    no_literal,
+    on_host,
+    printable,
+    shape_text,
+)
+from autograd_core.programs.expressions import Expression
 from autograd_core.programs.naming import literal, names_of
 from autograd_core.programs.program import Guard, Program, Variable, guards_of
 
@@ -48,12 +60,20 @@ class Writer:
     ----------
     bound
         Objects that the source calls by a name and that no import finds.
+    written
+        The arrays that stand in the source, where it is to run alone.
     """
 
     def __init__(
-        self, program: Program, units: Sequence[Unit], plan: Plan, known: Known
+        self,
+        program: Program,
+        units: Sequence[Unit],
+        plan: Plan,
+        known: Known,
+        alone: bool = False,
     ) -> None:
         self.program, self.units, self.plan, self.known = program, units, plan, known
+        self.alone = alone
         self.taken = {v.name for v in program.inputs} | set(RESERVED)
         self.bound: dict[str, Any] = {}
         self.functions: dict[Function, str] = {}
@@ -69,6 +89,11 @@ class Writer:
         for variable in program.inputs:  # which are given by position
             if variable.name in (*RESERVED, *keyword.kwlist):
                 self.variables[variable] = self.free(f"{variable.name}_")
+        self.written: dict[Variable, Expression] = {}
+        for variable, x in program.constants.items() if alone else ():
+            found = held_source(on_host(x))
+            if found is not None:
+                self.written[variable] = found
 
     # ---- names
 
@@ -115,20 +140,48 @@ class Writer:
 
     def bind(self, base: str, value: Any) -> str:
         """Give the source an object under a name."""
+        if self.alone:
+            raise no_literal(value)
         name = self.free(base)
         self.bound[name] = value
         return name
 
     # ---- the whole
 
-    def source(self) -> str:
-        """Return the module."""
-        body = [*self._take(), *self._body(), *self._end()]
-        parameters = [self.variables[v] for v in self.program.inputs]
-        parameters += [self.variables[v] for v in self.program.constants]
+    def module(self, beside: str = "") -> Module:
+        """Return the module, and what its function takes beside the inputs.
+
+        These arrays will be in a file, of which the module gives the name.
+        """
+        ours = {
+            f.path.removeprefix("autograd_core.ops.")
+            for f in self.functions
+            if f.value is not None and not f.path.startswith("runtime.")
+        }
+        if ours:
+            raise error(
+                NotImplementedError,
+                "source",
+                "target 'numpy' writes calls of NumPy and SciPy only",
+                f"a program with {', '.join(sorted(ours))}",
+                "Use target='xp', which writes more of them, or run the program here.",
+            )
+        arrays = self.program.constants
+        given = {self.variables[v]: on_host(arrays[v]) for v in self.given}
+        return Module(self.source(beside), given)
+
+    @property
+    def given(self) -> list[Variable]:
+        """The arrays of the program that are given to its function."""
+        return [v for v in self.program.constants if v not in self.written]
+
+    def source(self, beside: str = "") -> str:
+        """Return the text of the module."""
+        body = [*self._doc(beside), *self._take(), *self._body(), *self._end()]
+        parameters = [self.variables[v] for v in (*self.program.inputs, *self.given)]
         lines = [*self._head(), "", "", *self._helpers(), *self.loops]
         lines += filled(f"def {self.title}(", parameters, "):")
-        lines += [f"    {line}" if line else "" for line in [*self._doc(), *body]]
+        lines += [f"    {line}" if line else "" for line in body]
         return "\n".join(lines) + "\n"
 
     @property
@@ -138,12 +191,16 @@ class Writer:
         plain = name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
         return name if plain and name not in self.taken else "program"
 
-    def _doc(self) -> list[str]:
-        held = [*self.program.inputs, *self.program.constants]
-        types = [f"{self.variables[v]}: {v.type}" for v in held]
-        if not types:
+    def _doc(self, beside: str) -> list[str]:
+        said = (
+            [f"Of {self._types(self.program.inputs)}."] if self.program.inputs else []
+        )
+        if self.given:
+            where = f", as in {beside}" if beside else ""
+            said.append(f"The program holds {self._types(self.given)}{where}.")
+        if not said:
             return []
-        text = fill(f"Of {', '.join(types)}.", MOST - 8, break_long_words=False)
+        text = fill(in_docstring(" ".join(said)), MOST - 8, break_long_words=False)
         one_line = "\n" not in text
         return (
             f'"""{text}"""'.splitlines()
@@ -153,6 +210,9 @@ class Writer:
                 '"""',
             ]
         )
+
+    def _types(self, variables: Sequence[Variable]) -> str:
+        return ", ".join(f"{self.variables[v]}: {v.type}" for v in variables)
 
     def _head(self) -> list[str]:
         """Return imports, numbers and workspaces."""
@@ -181,6 +241,8 @@ class Writer:
                 lines.append(f"{name} = {path}")
         for number, name in self.numbers.items():
             lines.append(f'{name} = numpy.asarray({number.text}, "{number.dtype}")')
+        for variable, x in self.written.items():
+            lines += expressions.lines(f"{self.variables[variable]} = ", x)
         for name in self.bound:
             lines.append(f"# {name}: of autograd-core, without a plain form in NumPy")
         if self.program.guards:
@@ -439,6 +501,22 @@ def calls_in(units: Iterable[Unit]) -> Iterable[Call]:
     for unit in units:
         for _, call in unit.writes if unit.loop is None else unit.loop.members:
             yield call
+
+
+def held_source(x: Array) -> Expression | None:
+    """Return an array as source with its layout, None if it is too large for that."""
+    if x.flags.c_contiguous:
+        return constant_source(x, "numpy")
+    if x.flags.f_contiguous:
+        turned = constant_source(x.T, "numpy")
+        return None if turned is None else expressions.attribute(turned, "T")
+    once = [slice(0, 1) if step == 0 else slice(None) for step in x.strides]
+    core = x[tuple(once)]
+    found = constant_source(core, "numpy") if core.flags.c_contiguous else None
+    if found is None or core.shape == x.shape:
+        return None
+    shape = shape_text(x.shape)
+    return expressions.call("numpy.broadcast_to", [found, shape])
 
 
 def _noted(line: str, origin: str) -> str:

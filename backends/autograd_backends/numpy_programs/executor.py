@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy
@@ -22,6 +22,7 @@ from autograd_backends.numpy_programs.clusters import clustered, guards_first
 from autograd_backends.numpy_programs.emit import Writer
 from autograd_backends.numpy_programs.layout import is_plain, layouts
 from autograd_backends.numpy_programs.tiles import TILE, units_of
+from autograd_core.programs.emission import Module
 from autograd_core.programs.program import (
     GuardError,
     Program,
@@ -44,28 +45,43 @@ class Executor:
         known = layouts(program)
         pairs = [(i, call_of(i, known)) for i in guards_first(program)]
         outputs = {*variables_in(program.outputs), *guards_of(program)}
-        long = len(program) > steps.LONGEST
-        items = pairs if long else clustered(pairs, known, outputs)
+        self._in_steps = len(program) > steps.LONGEST
+        items = pairs if self._in_steps else clustered(pairs, known, outputs)
         units = units_of(program, items, known, tile)
         plan = planned(program, units, known, threads)
         self.peak_bytes = plan.peak_bytes
-        self._writer = Writer(program, units, plan, known)
-        if len(program) > steps.LONGEST:
-            self.run: Callable[..., Any] = steps.Steps(program, units, plan)
-        else:
-            self.run = self._compiled()
+        self._units, self._plan = units, plan
+        self._write = partial(Writer, program, units, plan, known)
         self.expected = tuple(
             (numpy.dtype(v.dtype), v.shape, known[v]) for v in program.inputs
         )
         self.constants = tuple(program.constants.values())
-        self.single = len(program.outputs) == 1 and not long
+        self.single = len(program.outputs) == 1 and not self._in_steps
 
     @cached_property
     def source(self) -> str:
-        """What runs, as a module that needs NumPy, and SciPy for its functions."""
+        """What runs: a function of the inputs, and of all arrays that it holds."""
         return self._writer.source()
 
-    def _compiled(self) -> Callable[..., Any]:
+    def module(self, beside: str = "") -> Module:
+        """Return it as a module that needs NumPy, and SciPy for its functions.
+
+        Raises
+        ------
+        NotImplementedError
+            If neither of them has a function for an operation.
+        """
+        return self._write(alone=True).module(beside)
+
+    @cached_property
+    def _writer(self) -> Writer:
+        return self._write()
+
+    @cached_property
+    def run(self) -> Callable[..., Any]:
+        """The function that `source` defines, of which nothing is run before a call."""
+        if self._in_steps:
+            return steps.Steps(self.program, self._units, self._plan)
         scope: dict[str, Any] = {}
         code = compile(self.source, f"<{self.program.name}>", "exec")
         scope |= self._writer.bound
