@@ -128,9 +128,9 @@ def placeholder(
         raise error(
             TypeError if not isinstance(name, str) else ValueError,
             what,
-            "the name must be an identifier of Python, in Unicode's normal form NFKC",
+            "the name must be an identifier of Python",
             repr(name),
-            "Use letters, digits and underscores.",
+            "Use letters (in Unicode's form NFKC), digits and underscores.",
         )
     lengths = (shape,) if isinstance(shape, int) else tuple(shape)
     if not all(isinstance(n, int) and n >= 0 for n in lengths):

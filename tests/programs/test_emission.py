@@ -530,7 +530,8 @@ def test_names_in_other_alphabets_are_kept(target):
 
 
 def test_arguments_of_any_keyword_get_names_that_may_stand_in_source():
-    program = trace(lambda **given: given["__debug__"] * 2)(**{"__debug__": spec(2)})
+    named = {"__debug__": spec(2)}
+    program = trace(lambda **given: given["__debug__"] * 2)(**named)
     assert program.inputs[0].name == "x___debug__"
 
 

@@ -266,7 +266,8 @@ def test_errors_name_no_line_but_the_users(model, words):
     )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert set(re.findall(r"\(at (.*?):", done.stderr)) <= {"model.py"}
+    places = re.findall(r"\(at (.*?):", done.stderr)
+    assert {os.path.basename(place) for place in places} <= {"model.py"}
 
 
 def test_small_arrays_stand_in_the_source_for_numpy(model, capsys):
@@ -277,7 +278,8 @@ def test_small_arrays_stand_in_the_source_for_numpy(model, capsys):
     assert "Give --output" in capsys.readouterr().err
     words += ["x=float64[4,3]", "--output", "written.py"]
     assert run("model.py::holding", *words) == 0
-    assert "as in written.npz" in (model / "written.py").read_text()
+    text = " ".join((model / "written.py").read_text().split())
+    assert "as in written.npz." in text
 
 
 @pytest.mark.parametrize(

@@ -204,10 +204,9 @@ def test_gradients_run_alone(transform):
     (x,) = drawn((4, 3))
     program = ag.trace(transform(loss))(x)
     got, made = alone(program, x)
-    assert not made.constants
-    for y, expected in zip(
-        got if isinstance(got, tuple) else (got,), program.evaluate([x]), strict=True
-    ):
+    assert all(y.size > 8 for y in made.constants.values())
+    got = got if isinstance(got, tuple) else (got,)
+    for y, expected in zip(got, program.evaluate([x]), strict=True):
         assert_same_bits(np.asarray(y), np.asarray(expected))
 
 
@@ -215,7 +214,7 @@ def test_gradients_run_alone(transform):
     ("function", "named"),
     [
         (lambda x: xp.sort(x, descending=True), "sort"),
-        (lambda x: xp.log_sum_exp(x), "log_sum_exp"),
+        (lambda x: xp.special.log_sum_exp(x), r"special\.log_sum_exp"),
         (lambda x: xp.sort(xp.einsum("i->i", x), descending=True), "einsum, sort"),
         (ag.grad(ag.checkpoint(lambda x: xp.sum(xp.sin(x)))), "optimization_barrier"),
     ],
