@@ -285,11 +285,14 @@ class Compiled:
         program = self._program(arguments, keywords)
         if not self._is_repeatable(program, arguments, keywords):
             return None
-        from autograd_core.programs.passes import optimise
+        from autograd_core.programs.passes import optimise  # of no use before
 
         program = optimise(program, self.level)
-        library = self.library or libraries.backend_of(given[0]) if given else None
-        library = library or libraries.get_backend()
+        library = self.library
+        if library is None:
+            library = (
+                libraries.backend_of(given[0]) if given else libraries.get_backend()
+            )
         path = Path(program, library.compile(program, **self.options))
         variant.paths.append(path)
         return path
