@@ -88,7 +88,8 @@ def pullback(program: Program, wrt: str | Sequence[str] | None) -> Program:
 def places_of(program: Program, wrt: str | Sequence[str] | None) -> list[int]:
     """Return the places of inputs with these names; of the first if none is given."""
     names = [v.name for v in program.inputs]
-    wanted = names[:1] if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
+    given: Any = names[:1] if wrt is None else wrt
+    wanted = list(given) if isinstance(given, (list, tuple)) else [given]
     for name in wanted:
         if name not in names:
             near = get_close_matches(str(name), names, n=1)

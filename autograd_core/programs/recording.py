@@ -132,8 +132,8 @@ def placeholder(
             repr(name),
             "Use letters (in Unicode's form NFKC), digits and underscores.",
         )
-    lengths = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not all(isinstance(n, int) and n >= 0 for n in lengths):
+    lengths = _lengths(shape)
+    if lengths is None:
         raise error(
             ValueError,
             what,
@@ -151,6 +151,17 @@ def placeholder(
             f"Use one of {', '.join(DTYPES)}.",
         )
     return Spec(lengths, known, name)
+
+
+def _lengths(shape: Any) -> tuple[int, ...] | None:
+    """Return a shape as Python's own integers, None if it is none."""
+    try:
+        lengths = (index(shape),) if hasattr(shape, "__index__") else tuple(shape)
+        found = tuple(map(index, lengths))
+    except TypeError:
+        return None
+    is_shape = all(n >= 0 for n in found) and not isinstance(shape, bool)
+    return found if is_shape else None
 
 
 DTYPES = (

@@ -175,6 +175,11 @@ def test_a_call_as_it_was_recorded():
             program(x, wrong)
 
 
+def test_shapes_may_be_of_numpys_integers():
+    assert ag.spec((np.int64(3), 2)).shape == ag.spec([3, np.int32(2)]).shape == (3, 2)
+    assert ag.spec(np.int64(3)).shape == (3,)
+
+
 def test_inputs_may_be_called_anything():
     program = ag.trace(lambda self, x: self * x)(ag.spec(()), ag.spec(()))
     assert program(self=2.0, x=3.0) == 6.0
@@ -299,6 +304,18 @@ def test_inputs_are_named_after_parameters_and_paths():
         (
             lambda: ag.spec(-1),
             r"spec: the shape must be lengths of axes, from 0 on; got",
+        ),
+        (
+            lambda: ag.spec(None),
+            "the shape must be lengths of axes, from 0 on; got None",
+        ),
+        (
+            lambda: ag.spec(True),
+            "the shape must be lengths of axes, from 0 on; got True",
+        ),
+        (
+            lambda: ag.trace(lambda x: x)(ag.spec(())).grad(3),
+            r"has the inputs x; got wrt=3\. Give a name, or a sequence of names",
         ),
         (
             lambda: ag.spec(2, "float63"),
