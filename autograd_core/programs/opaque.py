@@ -9,14 +9,15 @@ function's.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from autograd_core import backend
 from autograd_core.apply import apply
 from autograd_core.batching import pointwise
 from autograd_core.errors import describe, error
 from autograd_core.graph import Array
-from autograd_core.operation import Operation, Rule, registry
+from autograd_core.operation import Operation, registry
+from autograd_core.tensor import Batched, Tracked, make_batched, recording_of
 
 
 def stop_gradient(x: Array, /) -> Array:
@@ -25,28 +26,37 @@ def stop_gradient(x: Array, /) -> Array:
 
 
 def own_rule(x: Array, /, *, name: str) -> Array:
-    """Return what a function gave that has a rule of its own, of this name."""
-    return apply(OWN_RULE, (x,), (name,))
+    """Return what a function gave that has a rule of its own, of this name.
+
+    Raises
+    ------
+    NotImplementedError
+        If it is differentiated.
+    """
+    recording = recording_of((x,))
+    if recording is not None:
+        return recording.composite(OWN_RULE, (x,), {"name": name})
+    if isinstance(x, Batched):
+        return make_batched(own_rule(x.value, name=name), x.world.level)
+    if isinstance(x, Tracked):
+        raise error(
+            NotImplementedError,
+            name,
+            "was recorded as what it computes, without its own rule, so that a program "
+            "has another derivative than the function",
+            describe(x),
+            "Differentiate before recording: trace(grad(f)) for trace(f).grad().",
+        )
+    return x
 
 
 def _itself(xp: Any, x: Array, name: str = "") -> Array:
     return x
 
 
-def _refuse(xp: Any, t: Array, name: str) -> NoReturn:
-    raise error(
-        NotImplementedError,
-        name,
-        "was recorded as what it computes, without its own rule, so that a program has "
-        "another derivative than the function",
-        describe(t),
-        "Differentiate before recording: trace(grad(f)) for trace(f).grad().",
-    )
-
-
 STOP_GRADIENT = Operation(stop_gradient)
 OWN_RULE = Operation(own_rule, ("x",))
-OWN_RULE.jvp = OWN_RULE.vjp = (Rule(_refuse, ("name",)),)
+OWN_RULE.is_composite = True
 
 for _operation in (STOP_GRADIENT, OWN_RULE):
     _operation.extension = "programs"  # no function of the namespace

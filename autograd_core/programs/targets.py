@@ -132,4 +132,8 @@ def users_places(cause: BaseException) -> list[tuple[str, int]]:
 
 def with_places_in(text: str, files: Collection[str]) -> str:
     """Return the words of an error without lines of other files: the command's own."""
-    return PLACE.sub(lambda found: found[0] if found[1] in files else "", text)
+
+    def kept(found: re.Match[str]) -> str:
+        return found[0] if found[1] in files else ""
+
+    return PLACE.sub(kept, text)
