@@ -35,6 +35,7 @@ from autograd_core.programs.program import (
     last_uses,
     variables_in,
 )
+from autograd_core.programs.rewriting import VIEWS as MAY_BE_VIEWS
 
 Formula: TypeAlias = Callable[[Instruction], float]
 
@@ -588,13 +589,7 @@ def transform(instruction: Instruction, axes: Iterable[int]) -> float:
 
 # ------------------------------------------------------------------ memory
 
-VIEWS = frozenset(
-    (
-        *("basic_index", "broadcast_arrays", "broadcast_to", "expand_dims", "flip"),
-        *("imag", "linalg.diagonal", "matrix_transpose", "moveaxis", "permute_dims"),
-        *("real", "reshape", "squeeze", "to_device", "unstack"),
-    )
-)
+VIEWS = MAY_BE_VIEWS - {"meshgrid"}
 """Operations whose result lies in the memory of its argument."""
 
 IN_ORDER = frozenset(["reshape", "expand_dims", "squeeze", "to_device"])

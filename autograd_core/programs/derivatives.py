@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from itertools import count
 from typing import Any
 
 from autograd_core import pytree
 from autograd_core.errors import error
 from autograd_core.forward import jvp
 from autograd_core.programs.program import Program, Variable
-from autograd_core.programs.recording import Spec, recorded
+from autograd_core.programs.recording import Spec, recorded, taken_name
 from autograd_core.reverse import grad, value_and_grad, vjp
+from autograd_core.transform import replaced
 
 
 def gradient(program: Program, wrt: str | Sequence[str] | None) -> Program:
@@ -46,10 +46,7 @@ def pushforward(program: Program, wrt: str | Sequence[str] | None) -> Program:
         primals, tangents = leaves[: len(program.inputs)], leaves[len(program.inputs) :]
 
         def of_chosen(*chosen: Any) -> Any:
-            full = list(primals)
-            for k, x in zip(places, chosen, strict=True):
-                full[k] = x
-            return function(*full)
+            return function(*replaced(primals, places, chosen))
 
         return jvp(of_chosen, tuple(primals[k] for k in places), tangents)
 
@@ -70,10 +67,7 @@ def pullback(program: Program, wrt: str | Sequence[str] | None) -> Program:
         )
 
         def of_chosen(*chosen: Any) -> Any:
-            full = list(primals)
-            for k, x in zip(places, chosen, strict=True):
-                full[k] = x
-            return function(*full)
+            return function(*replaced(primals, places, chosen))
 
         y, back = vjp(of_chosen, *(primals[k] for k in places))
         return y, back(pytree.unflatten(program.structure, cotangents))
@@ -119,9 +113,5 @@ def _beside(
     variable: Variable, suffix: str, taken: set[str], otherwise: str = ""
 ) -> Spec:
     """Describe an input like a variable, with a name of its own."""
-    base = name = f"{variable.name or otherwise}_{suffix}"
-    number = count(1)
-    while name in taken:
-        name = f"{base}_{next(number)}"
-    taken.add(name)
+    name = taken_name(f"{variable.name or otherwise}_{suffix}", taken)
     return Spec(variable.shape, variable.dtype, name)

@@ -428,11 +428,10 @@ class Record(Level):
         if name == "device":
             return None if value is None else DEVICE
         if name == "dtype":
-            return None if value is None else DType(dtype_name(self._dtype(value)))
+            return (
+                None if value is None else DType(dtype_name(self.abstract.dtype(value)))
+            )
         return self._literal(value)
-
-    def _dtype(self, value: Any) -> Any:
-        return self.abstract.dtype(value)
 
     def _literal(self, value: Any) -> Any:
         """Return a parameter as data: sequences as tuples, arrays as variables."""
@@ -660,11 +659,7 @@ def _described(
         if isinstance(x, Spec) and x.name:
             described.append(x)
             continue
-        name = base = input_name(function, paths[k])
-        number = count(1)
-        while name in taken:
-            name = f"{base}_{next(number)}"
-        taken.add(name)
+        name = taken_name(input_name(function, paths[k]), taken)
         described.append(Spec(tuple(x.shape), dtype_of(x), name))
     names = [each.name for each in described]
     twice = {name for name in names if names.count(name) > 1}
@@ -677,6 +672,15 @@ def _described(
             "Give placeholders different names.",
         )
     return described
+
+
+def taken_name(base: str, taken: set[str]) -> str:
+    """Return a name that is not taken yet, with a number if need be, and take it."""
+    name, number = base, count(1)
+    while name in taken:
+        name = f"{base}_{next(number)}"
+    taken.add(name)
+    return name
 
 
 def dtype_of(x: Any) -> str:

@@ -18,7 +18,6 @@ from autograd_core.programs.program import (
     Operand,
     Program,
     Variable,
-    mapped,
     variables_in,
 )
 from autograd_core.programs.provenance import Origin, Provenance
@@ -302,16 +301,9 @@ class Rewriting:
         if not self.new:
             return self.program
         level, renamed = self.level, self.renamed
-        return replace(
-            self.program,
-            constants=dict(level.constants.values()),
-            own=frozenset(level.own),
-            instructions=tuple(level.instructions),
-            outputs=tuple(mapped(y, renamed) for y in self.program.outputs),
-            guards=tuple(
-                replace(g, variable=renamed(g.variable)) for g in self.program.guards
-            ),
-        )
+        constants = dict(level.constants.values())
+        made = self.program.with_instructions(level.instructions, renamed, constants)
+        return replace(made, own=frozenset(level.own))
 
 
 class _OfInstruction(Provenance):

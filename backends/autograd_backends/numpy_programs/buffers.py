@@ -7,11 +7,9 @@ What is handed to the user never lies in memory that is used again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy
 
 from autograd_backends.numpy_programs.calls import Call, Known
 from autograd_backends.numpy_programs.layout import Strides, row_major
@@ -324,8 +322,3 @@ def works_in_place(call: Call, y: Variable) -> bool:
     another loop where memory overlaps.
     """
     return call.kind == "elementwise" and not y.dtype.startswith("complex")
-
-
-def bytes_of(variables: Iterable[Variable]) -> int:
-    """Return how many bytes arrays have."""
-    return sum(v.size * numpy.dtype(v.dtype).itemsize for v in variables)
